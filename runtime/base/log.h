@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Structured log lines on standard error: a fixed event name and key-value pairs, as JSON or text.
+ * One write a line, from any thread. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+
+/* Set once at start, before other threads run. */
+void log_setup(enum log_level least, int as_json);
+/* 1 when lines of this level are written. */
+int log_enabled(enum log_level level);
+/* Pairs of `const char *` key and value, ended by NULL. A NULL value is written as an empty text. */
+void log_write(enum log_level level, const char *event, ...) __attribute__((sentinel));
+/* One line that is whole already (the access log), to standard output. */
+void log_line(const char *line, size_t len);
+
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__, (char *)NULL)
+#define log_info(...) log_write(LOG_INFO, __VA_ARGS__, (char *)NULL)
+#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__, (char *)NULL)
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__, (char *)NULL)
+
+/* Text of a number, for a value in a log call: `LOG_NUM(n)` lives until the end of the block. */
+struct log_num {
+  char text[24];
+};
+const char *log_num(struct log_num *into, int64_t value);
+#define LOG_NUM(value) log_num(&(struct log_num){ { 0 } }, (int64_t)(value))
+
+#endif

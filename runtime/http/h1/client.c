@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "http/h1/writer.h"
+
+enum client_state { CONNECTING, ACTIVE, IDLE, TUNNEL, CLOSING, STATE_COUNT };
+
+static const uint8_t moves[STATE_COUNT] = {
+  [CONNECTING] = 1 << ACTIVE | 1 << CLOSING,
+  [ACTIVE] = 1 << IDLE | 1 << TUNNEL | 1 << CLOSING,
+  [IDLE] = 1 << ACTIVE | 1 << CLOSING,
+  [TUNNEL] = 1 << CLOSING,
+};
+
+static struct h1_client *of_stream(struct stream *stream)
+{
+  return (struct h1_client *)((char *)stream - offsetof(struct h1_client, conn.stream));
+}
+
+static struct h1_client *of_parser(struct h1_parser *parser)
+{
+  return (struct h1_client *)((char *)parser - offsetof(struct h1_client, conn.parser));
+}
+
+struct h1_client *h1_client_of(struct http_peer *peer)
+{
+  return (struct h1_client *)((char *)peer - offsetof(struct h1_client, conn.peer));
+}
+
+static void arm(struct h1_client *client, uint64_t in_ms)
+{
+  deadline_set(&client->conn.loop->deadlines, &client->deadline, in_ms);
+}
+
+static void enter(struct h1_client *client, enum client_state to)
+{
+  CHECK(moves[client->state] & 1 << to);
+  client->state = (uint8_t)to;
+}
+
+void h1_client_close(struct h1_client *client)
+{
+  if (client->state == CLOSING)
+    return;
+  enter(client, CLOSING);
+  stream_close(&client->conn.stream);
+}
+
+static void fail(struct h1_client *client, int err)
+{
+  struct http_peer *peer = &client->conn.peer;
+  if (peer->owner)
+    peer->events->on_abort(peer, err);
+  h1_client_close(client);
+}
+
+/* parser events */
+
+static const struct http_message *on_begin(struct h1_parser *parser)
+{
+  struct h1_client *client = of_parser(parser);
+  return client->conn.peer.events->on_begin(&client->conn.peer);
+}
+
+/* RFC 9110 6.4.1: no body behind HEAD, 1xx, 204 and 304, whatever the fields say. */
+static int on_head(struct h1_parser *parser)
+{
+  struct h1_client *client = of_parser(parser);
+  struct http_peer *peer = &client->conn.peer;
+  struct head *head = parser->message->head;
+  int bodiless = client->head_only || head->status < 200 || head->status == 204 ||
+                 head->status == 304;
+  if (bodiless)
+    head->body_len = 0;
+  if (head->status >= 200)
+    client->keep = head->keep_alive;
+  if (head->status == 101 && !head->upgrade)
+    return ERR_UPSTREAM_PROTOCOL;
+  peer->events->on_head(peer);
+  if (client->state == CLOSING)
+    return ERR_UPSTREAM_CLOSED;
+  return bodiless && head->status >= 200 ? 1 : 0;
+}
+
+static int on_body(struct h1_parser *parser, const char *data, size_t len)
+{
+  struct h1_client *client = of_parser(parser);
+  struct http_peer *peer = &client->conn.peer;
+  if (peer->owner)
+    peer->events->on_body(peer, data, len);
+  return client->state == CLOSING ? ERR_UPSTREAM_CLOSED : 0;
+}
+
+static int on_complete(struct h1_parser *parser)
+{
+  struct h1_client *client = of_parser(parser);
+  if (parser->message->head->status >= 200)
+    client->complete = 1;
+  return 0;
+}
+
+static const struct h1_parser_events parser_events = { on_begin, on_head, on_body, on_complete };
+
+static void finish_response(struct h1_client *client)
+{
+  struct http_peer *peer = &client->conn.peer;
+  arm(client, 0);
+  if (peer->owner)
+    peer->events->on_complete(peer);
+}
+
+static void feed(struct h1_client *client, char *data, size_t len)
+{
+  client->answered = 1;
+  while (len > 0 && !client->complete && client->state == ACTIVE) {
+    int64_t used = h1_parser_feed(&client->conn.parser, data, len);
+    if (used < 0) {
+      fail(client, (int)used);
+      return;
+    }
+    data += used;
+    len -= (size_t)used;
+    if (client->conn.parser.complete)
+      h1_parser_next(&client->conn.parser);
+  }
+  if (client->state == TUNNEL && len > 0)
+    client->conn.peer.events->on_tunnel(&client->conn.peer, data, len);
+  if (client->complete) {
+    if (len > 0)
+      client->keep = 0; /* bytes that nobody asked for */
+    finish_response(client);
+  }
+}
+
+/* stream events */
+
+static void on_open(struct stream *stream, int err)
+{
+  struct h1_client *client = of_stream(stream);
+  struct http_peer *peer = &client->conn.peer;
+  if (err == 0 && client->config.secure && !stream->filter) {
+    err = client->config.secure(stream, client->config.secure_data);
+    if (err == 0)
+      return; /* the filter calls again once its handshake is done */
+  }
+  if (err < 0) {
+    fail(client, ERR_CONNECT);
+    return;
+  }
+  enter(client, ACTIVE);
+  arm(client, 0);
+  stream_read(stream, 1);
+  peer->events->on_ready(peer);
+}
+
+static void on_data(struct stream *stream, char *data, size_t len)
+{
+  struct h1_client *client = of_stream(stream);
+  struct http_peer *peer = &client->conn.peer;
+  if (client->state == ACTIVE && !client->complete) {
+    arm(client, client->config.response_ms);
+    feed(client, data, len);
+  } else if (client->state == TUNNEL) {
+    arm(client, client->config.tunnel_ms);
+    peer->events->on_tunnel(peer, data, len);
+  } else {
+    client->keep = 0;
+    if (client->state == IDLE)
+      h1_client_close(client);
+  }
+}
+
+static void on_end(struct stream *stream, int err)
+{
+  struct h1_client *client = of_stream(stream);
+  struct http_peer *peer = &client->conn.peer;
+  client->keep = 0;
+  if (client->state == TUNNEL && err == 0) {
+    peer->events->on_tunnel_end(peer);
+    return;
+  }
+  if (client->state != ACTIVE) {
+    h1_client_close(client);
+    return;
+  }
+  if (client->complete)
+    return;
+  if (err == 0 && client->answered && h1_parser_end(&client->conn.parser) == 0 &&
+      client->complete)
+    finish_response(client);
+  else
+    fail(client, ERR_UPSTREAM_CLOSED);
+}
+
+static void on_drained(struct stream *stream)
+{
+  struct h1_client *client = of_stream(stream);
+  struct http_peer *peer = &client->conn.peer;
+  if (client->state == ACTIVE)
+    arm(client, client->sent ? client->config.response_ms : 0);
+  if (peer->owner)
+    peer->events->on_drained(peer);
+}
+
+static void on_closed(struct stream *stream)
+{
+  struct h1_client *client = of_stream(stream);
+  deadline_remove(&client->deadline);
+  client->owner->on_gone(client);
+  buf_fini(&client->conn.out);
+  free(client);
+}
+
+static const struct stream_events stream_events = { on_open, on_data, on_end, on_drained,
+                                                    on_closed };
+
+static void on_deadline(struct deadline *deadline)
+{
+  struct h1_client *client = LIST_ENTRY(deadline, struct h1_client, deadline);
+  if (client->state == IDLE)
+    h1_client_close(client);
+  else
+    fail(client, client->state == CONNECTING ? ERR_CONNECT_TIMEOUT : ERR_UPSTREAM_TIMEOUT);
+}
+
+/* http_ops */
+
+static int send_head(struct http_peer *peer, const struct head *head, const struct buf *arena,
+                     int more)
+{
+  struct h1_client *client = h1_client_of(peer);
+  client->head_only = head->method.len == 4 &&
+                      memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
+  client->conn.out_chunked = (uint8_t)(more && head->body_len < 0);
+  client->conn.out_none = (uint8_t)!more;
+  return h1_write_request(&client->conn.out, head, arena, more);
+}
+
+static int send_body(struct http_peer *peer, const char *data, size_t len)
+{
+  return h1_conn_body(&h1_client_of(peer)->conn, data, len);
+}
+
+static int send_end(struct http_peer *peer, const struct head *trailers, const struct buf *arena)
+{
+  struct h1_client *client = h1_client_of(peer);
+  client->sent = 1;
+  return h1_conn_end(&client->conn, trailers, arena);
+}
+
+static int flush(struct http_peer *peer)
+{
+  struct h1_client *client = h1_client_of(peer);
+  int err = h1_conn_flush(&client->conn);
+  if (err == 0 && stream_queued(&client->conn.stream) > 0)
+    arm(client, client->config.send_ms);
+  else if (err == 0 && client->sent && !client->complete)
+    arm(client, client->config.response_ms);
+  return err;
+}
+
+static void read_response(struct http_peer *peer, int on)
+{
+  struct h1_client *client = h1_client_of(peer);
+  /* While the client is slow it is not the upstream that is late. */
+  if (client->state == ACTIVE)
+    arm(client, on && client->sent ? client->config.response_ms : 0);
+  stream_read(&client->conn.stream, on);
+}
+
+static size_t queued(const struct http_peer *peer)
+{
+  const struct h1_conn *conn = (const struct h1_conn *)peer;
+  return stream_queued(&conn->stream) + conn->out.len;
+}
+
+static void release(struct http_peer *peer, int reuse)
+{
+  struct h1_client *client = h1_client_of(peer);
+  peer->owner = NULL;
+  if (client->state == CLOSING)
+    return;
+  if (client->state != ACTIVE || !reuse || !client->keep || !client->complete || !client->sent ||
+      stream_queued(&client->conn.stream) > 0) {
+    h1_client_close(client);
+    return;
+  }
+  enter(client, IDLE);
+  arm(client, client->config.idle_ms);
+  buf_fini(&client->conn.out);
+  stream_read(&client->conn.stream, 1);
+  client->owner->on_idle(client);
+}
+
+static int tunnel(struct http_peer *peer, const char *data, size_t len)
+{
+  struct h1_client *client = h1_client_of(peer);
+  if (client->state == ACTIVE)
+    enter(client, TUNNEL);
+  arm(client, client->config.tunnel_ms);
+  uv_buf_t out = uv_buf_init((char *)data, (unsigned)len); /* libuv does not write to it */
+  return len > 0 ? stream_write(&client->conn.stream, &out, 1) : 0;
+}
+
+static void tunnel_end(struct http_peer *peer)
+{
+  struct h1_client *client = h1_client_of(peer);
+  if (client->state == CLOSING)
+    return;
+  enter(client, CLOSING);
+  stream_finish(&client->conn.stream);
+}
+
+static const struct http_ops ops = { send_head, send_body, send_end, flush,     read_response,
+                                     queued,    release,   tunnel,   tunnel_end };
+
+int h1_client_open(struct h1_client **out, struct net_loop *loop,
+                   const struct h1_client_config *config, const struct h1_client_owner *owner,
+                   const struct sockaddr *addr, const struct http_events *events, void *exchange)
+{
+  struct h1_client *client = calloc(1, sizeof(*client));
+  if (!client)
+    return UV_ENOMEM;
+  client->config = *config;
+  client->owner = owner;
+  client->conn.loop = loop;
+  client->conn.peer = (struct http_peer){ .ops = &ops, .events = events, .owner = exchange };
+  list_init(&client->pool_node);
+  h1_parser_init(&client->conn.parser, 1, &client->config.limits, &parser_events);
+  int err = stream_init(&client->conn.stream, loop->uv, &stream_events, &loop->read_buf);
+  if (err < 0) {
+    free(client);
+    return err;
+  }
+  deadline_add(&loop->deadlines, &client->deadline, on_deadline);
+  arm(client, client->config.connect_ms);
+  *out = client;
+  err = stream_connect(&client->conn.stream, addr);
+  if (err < 0) {
+    client->conn.peer.owner = NULL;
+    h1_client_close(client);
+  }
+  return err;
+}
+
+void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
+                    const struct h1_client_config *config)
+{
+  CHECK(client->state == IDLE);
+  enter(client, ACTIVE);
+  arm(client, 0);
+  client->config = *config;
+  client->conn.parser.limits = &client->config.limits;
+  client->conn.peer.events = events;
+  client->conn.peer.owner = exchange;
+  client->reused = 1;
+  client->answered = client->sent = client->complete = client->keep = 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection to an upstream over HTTP/1.1: one request at a time, its response back.
+ *
+ * CONNECTING -> ACTIVE -> IDLE -> ACTIVE ...; ACTIVE -> TUNNEL; any -> CLOSING
+ * ACTIVE: an exchange owns it. IDLE: in its pool; a byte that arrives then kills it (DESIGN D16). */
+#ifndef HTTP_H1_CLIENT_H
+#define HTTP_H1_CLIENT_H
+
+#include "base/list.h"
+#include "http/h1/conn.h"
+
+struct h1_client;
+
+struct h1_client_owner {
+  /* The response is whole and the connection may serve again: put it into a pool. */
+  void (*on_idle)(struct h1_client *client);
+  /* Leaves the pool if it is there; its memory goes when this returns. */
+  void (*on_gone)(struct h1_client *client);
+};
+
+struct h1_client_config {
+  struct http_limits limits;
+  uint64_t connect_ms;
+  uint64_t send_ms;
+  uint64_t response_ms;
+  uint64_t idle_ms;
+  uint64_t tunnel_ms;
+  /* NULL: plain. Starts TLS on a connected stream; on_open of the stream tells how it went. */
+  int (*secure)(struct stream *stream, void *data);
+  void *secure_data;
+};
+
+struct h1_client {
+  struct h1_conn conn;
+  struct list pool_node; /* of the pool, while idle */
+  void *pool;            /* of the pool's owner */
+  struct deadline deadline;
+  struct h1_client_config config;
+  const struct h1_client_owner *owner;
+  uint8_t state;
+  uint8_t reused;    /* served a request before: a failure may be a stale connection */
+  uint8_t answered;  /* a byte of the present response has come */
+  uint8_t head_only; /* the present request is HEAD */
+  uint8_t sent;      /* the present request is whole */
+  uint8_t complete;  /* the present response is whole */
+  uint8_t keep; /* the response allows another request */
+};
+
+/* Connects; on_ready or on_abort of `events` follows, never from within. */
+int h1_client_open(struct h1_client **out, struct net_loop *loop,
+                   const struct h1_client_config *config, const struct h1_client_owner *owner,
+                   const struct sockaddr *addr, const struct http_events *events,
+                   void *exchange);
+/* Gives an idle connection to an exchange; it may send at once. */
+void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
+                    const struct h1_client_config *config);
+struct h1_client *h1_client_of(struct http_peer *peer);
+void h1_client_close(struct h1_client *client);
+
+#endif

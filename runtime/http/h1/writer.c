@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/writer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <llhttp.h>
+
+const char *http_reason(uint32_t status)
+{
+  switch (status) {
+#define X(number, name, text) \
+  case number:                \
+    return #text;
+    HTTP_STATUS_MAP(X)
+#undef X
+  default:
+    return "";
+  }
+}
+
+static char *copy(char *at, const char *text, size_t len)
+{
+  memcpy(at, text, len);
+  return at + len;
+}
+
+/* One reservation for all fields, then plain copies: this runs twice for each request. */
+static int put_fields(struct buf *out, const struct head *head, const struct buf *arena)
+{
+  size_t size = 0;
+  for (uint32_t i = 0; i < head->count; i++)
+    size += head->fields[i].name.len + head->fields[i].value.len + 4u;
+  int err = buf_reserve(out, size);
+  if (err < 0)
+    return err;
+  char *at = out->data + out->len;
+  for (uint32_t i = 0; i < head->count; i++) {
+    const struct field *field = &head->fields[i];
+    if (field->id == FIELD_CONTENT_LENGTH || field->id == FIELD_TRANSFER_ENCODING)
+      continue; /* framing is written by put_framing alone */
+    at = copy(at, span_text(arena, field->name), field->name.len);
+    at = copy(at, ": ", 2);
+    at = copy(at, span_text(arena, field->value), field->value.len);
+    at = copy(at, "\r\n", 2);
+  }
+  out->len = (size_t)(at - out->data);
+  return 0;
+}
+
+static int put_length(struct buf *out, int64_t len)
+{
+  char text[48];
+  int size = snprintf(text, sizeof(text), "content-length: %" PRId64 "\r\n", len);
+  return buf_put(out, text, (size_t)size);
+}
+
+int h1_write_request(struct buf *out, const struct head *head, const struct buf *arena, int more)
+{
+  int err = buf_reserve(out, head->method.len + head->target.len + 16u);
+  if (err < 0)
+    return err;
+  char *at = out->data + out->len;
+  at = copy(at, span_text(arena, head->method), head->method.len);
+  *at++ = ' ';
+  at = copy(at, span_text(arena, head->target), head->target.len);
+  at = copy(at, head->version == 10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n", 11);
+  out->len = (size_t)(at - out->data);
+  err = put_fields(out, head, arena);
+  if (err == 0 && more && head->body_len < 0)
+    err = buf_put(out, "transfer-encoding: chunked\r\n", 28);
+  else if (err == 0 && (more || head_find_id(head, FIELD_CONTENT_LENGTH, 0) >= 0))
+    err = put_length(out, head->body_len);
+  return err < 0 ? err : buf_put(out, "\r\n", 2);
+}
+
+/* RFC 9110 8.6: no Content-Length in 1xx and 204; 304 and answers to HEAD repeat the one received. */
+static int put_framing(struct buf *out, const struct head *head, const struct buf *arena, int more,
+                       uint32_t version)
+{
+  if (head->status < 200 || head->status == 204)
+    return 0;
+  if (more && head->body_len < 0)
+    return version >= 11 ? buf_put(out, "transfer-encoding: chunked\r\n", 28) : 0;
+  if (more || head->body_len == 0)
+    return head->status == 304 && !more ? 0 : put_length(out, head->body_len);
+  int at = head_find_id(head, FIELD_CONTENT_LENGTH, 0);
+  if (at < 0)
+    return 0;
+  struct span value = head->fields[at].value;
+  int err = buf_put(out, "content-length: ", 16);
+  if (err == 0)
+    err = buf_put(out, span_text(arena, value), value.len);
+  return err < 0 ? err : buf_put(out, "\r\n", 2);
+}
+
+int h1_write_response(struct buf *out, const struct head *head, const struct buf *arena, int more,
+                      int keep, uint32_t version)
+{
+  char line[96];
+  int size = snprintf(line, sizeof(line), "HTTP/1.1 %03u %s\r\n", head->status,
+                      http_reason(head->status));
+  int err = buf_put(out, line, (size_t)size);
+  if (err == 0)
+    err = put_fields(out, head, arena);
+  if (err == 0)
+    err = put_framing(out, head, arena, more, version);
+  if (err == 0 && head->status >= 200 && !keep)
+    err = buf_put(out, "connection: close\r\n", 19);
+  else if (err == 0 && head->status >= 200 && version < 11)
+    err = buf_put(out, "connection: keep-alive\r\n", 24);
+  return err < 0 ? err : buf_put(out, "\r\n", 2);
+}
+
+int h1_write_trailers(struct buf *out, const struct head *trailers, const struct buf *arena)
+{
+  int err = trailers ? put_fields(out, trailers, arena) : 0;
+  return err < 0 ? err : buf_put(out, "\r\n", 2);
+}
+
+size_t h1_chunk_line(char *line, size_t len)
+{
+  static const char digits[] = "0123456789abcdef";
+  char reversed[16];
+  size_t count = 0;
+  do {
+    reversed[count++] = digits[len & 15];
+    len >>= 4;
+  } while (len);
+  for (size_t i = 0; i < count; i++)
+    line[i] = reversed[count - 1 - i];
+  memcpy(line + count, "\r\n", 2);
+  return count + 2;
+}

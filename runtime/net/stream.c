@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/stream.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+  (void)suggested;
+  *buf = *((struct stream *)handle->data)->read_buf;
+}
+
+static void on_read(uv_stream_t *uv, ssize_t len, const uv_buf_t *buf)
+{
+  struct stream *stream = uv->data;
+  if (len > 0) {
+    if (stream->filter)
+      stream->filter->on_raw(stream, buf->base, (size_t)len);
+    else
+      stream->events->on_data(stream, buf->base, (size_t)len);
+  } else if (len < 0) {
+    stream->ended = 1;
+    stream_read(stream, 0);
+    stream->events->on_end(stream, len == UV_EOF ? 0 : (int)len);
+  }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+  struct stream *stream = handle->data;
+  buf_fini(&stream->queued);
+  buf_fini(&stream->in_flight);
+  if (stream->filter && stream->filter->free)
+    stream->filter->free(stream);
+  stream->events->on_closed(stream);
+}
+
+static int init_common(struct stream *stream, const struct stream_events *events,
+                       uv_buf_t *read_buf)
+{
+  stream->handle.data = stream;
+  stream->events = events;
+  stream->read_buf = read_buf;
+  return 0;
+}
+
+int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
+                uv_buf_t *read_buf)
+{
+  memset(stream, 0, sizeof(*stream));
+  int err = uv_tcp_init(loop, &stream->tcp);
+  return err < 0 ? err : init_common(stream, events, read_buf);
+}
+
+int stream_init_pipe(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
+                     uv_buf_t *read_buf)
+{
+  memset(stream, 0, sizeof(*stream));
+  int err = uv_pipe_init(loop, &stream->pipe, 0);
+  return err < 0 ? err : init_common(stream, events, read_buf);
+}
+
+int stream_accept(struct stream *stream, uv_stream_t *listener)
+{
+  int err = uv_accept(listener, &stream->uv);
+  if (err < 0)
+    return err;
+  stream->state = STREAM_OPEN;
+  if (stream->uv.type == UV_TCP)
+    (void)uv_tcp_nodelay(&stream->tcp, 1); /* only a matter of speed */
+  return 0;
+}
+
+static void on_connected(uv_connect_t *request, int err)
+{
+  struct stream *stream = request->handle->data;
+  if (stream->state == STREAM_CLOSING)
+    return;
+  if (err == 0) {
+    stream->state = STREAM_OPEN;
+    (void)uv_tcp_nodelay(&stream->tcp, 1); /* as above */
+  }
+  stream->events->on_open(stream, err);
+}
+
+int stream_connect(struct stream *stream, const struct sockaddr *addr)
+{
+  return uv_tcp_connect(&stream->connecting, &stream->tcp, addr, on_connected);
+}
+
+int stream_start_filter(struct stream *stream, const struct stream_filter *filter, void *data)
+{
+  stream->filter = filter;
+  stream->filter_data = data;
+  return filter->start(stream);
+}
+
+void stream_read(struct stream *stream, int on)
+{
+  if (stream->state != STREAM_OPEN || stream->reading == on)
+    return;
+  if (on && stream->ended)
+    return;
+  stream->reading = (uint8_t)on;
+  if (on)
+    CHECK(uv_read_start(&stream->uv, on_alloc, on_read) == 0);
+  else
+    (void)uv_read_stop(&stream->uv); /* always 0 */
+}
+
+static void on_shutdown(uv_shutdown_t *request, int err)
+{
+  struct stream *stream = request->handle->data;
+  if (err < 0 || !stream->lingering || stream->ended)
+    stream_close(stream);
+}
+
+static void start_shutdown(struct stream *stream)
+{
+  if (stream->filter && stream->filter->shutdown && stream->finishing == 1) {
+    stream->finishing = 2;
+    stream->filter->shutdown(stream);
+    if (stream->flying || stream->state == STREAM_CLOSING)
+      return; /* on_written comes back here */
+  }
+  if (uv_shutdown(&stream->closing, &stream->uv, on_shutdown) < 0)
+    stream_close(stream);
+}
+
+static void fly(struct stream *stream);
+
+static void on_written(uv_write_t *request, int err)
+{
+  struct stream *stream = request->handle->data;
+  stream->flying = 0;
+  stream->in_flight.len = 0;
+  if (stream->state == STREAM_CLOSING)
+    return;
+  if (err < 0) {
+    stream->events->on_end(stream, err);
+    return;
+  }
+  if (stream->queued.len > 0) {
+    fly(stream);
+    return;
+  }
+  /* A busy spell must not pin its buffers for the connection's whole life. */
+  buf_fini(&stream->in_flight);
+  buf_fini(&stream->queued);
+  if (stream->finishing)
+    start_shutdown(stream);
+  else
+    stream->events->on_drained(stream);
+}
+
+static void fly(struct stream *stream)
+{
+  struct buf spare = stream->in_flight;
+  stream->in_flight = stream->queued;
+  stream->queued = spare;
+  stream->queued.len = 0;
+  uv_buf_t out = uv_buf_init(stream->in_flight.data, (unsigned)stream->in_flight.len);
+  stream->flying = 1;
+  int err = uv_write(&stream->writing, &stream->uv, &out, 1, on_written);
+  CHECK(err == 0); /* the stream is open and the arguments are ours */
+}
+
+static int queue_rest(struct stream *stream, const uv_buf_t *bufs, unsigned count, size_t skip)
+{
+  for (unsigned i = 0; i < count; i++) {
+    if (skip >= bufs[i].len) {
+      skip -= bufs[i].len;
+      continue;
+    }
+    int err = buf_put(&stream->queued, bufs[i].base + skip, bufs[i].len - skip);
+    if (err < 0)
+      return err;
+    skip = 0;
+  }
+  return 0;
+}
+
+int stream_write_raw(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+{
+  if (stream->state != STREAM_OPEN)
+    return UV_ENOTCONN;
+  size_t done = 0;
+  if (!stream->flying && stream->queued.len == 0) {
+    size_t total = 0;
+    for (unsigned i = 0; i < count; i++)
+      total += bufs[i].len;
+    int sent = uv_try_write(&stream->uv, bufs, count);
+    if (sent < 0 && sent != UV_EAGAIN)
+      return sent;
+    done = sent < 0 ? 0 : (size_t)sent;
+    if (done == total)
+      return 0;
+  }
+  int err = queue_rest(stream, bufs, count, done);
+  if (err < 0)
+    return err;
+  if (!stream->flying)
+    fly(stream);
+  return 0;
+}
+
+int stream_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+{
+  return stream->filter ? stream->filter->write(stream, bufs, count)
+                        : stream_write_raw(stream, bufs, count);
+}
+
+size_t stream_queued(const struct stream *stream)
+{
+  return stream->queued.len + (stream->flying ? stream->in_flight.len : 0);
+}
+
+void stream_finish(struct stream *stream)
+{
+  if (stream->state == STREAM_CLOSING || stream->finishing)
+    return;
+  if (stream->state == STREAM_CONNECTING) {
+    stream_close(stream);
+    return;
+  }
+  stream->finishing = 1;
+  stream_read(stream, 0);
+  if (!stream->flying)
+    start_shutdown(stream);
+}
+
+void stream_linger(struct stream *stream)
+{
+  if (stream->state != STREAM_OPEN || stream->finishing)
+    return;
+  stream->lingering = 1;
+  stream->finishing = 1;
+  stream_read(stream, 1);
+  if (!stream->flying)
+    start_shutdown(stream);
+}
+
+void stream_close(struct stream *stream)
+{
+  if (stream->state == STREAM_CLOSING)
+    return;
+  stream_read(stream, 0);
+  stream->state = STREAM_CLOSING;
+  uv_close(&stream->handle, on_closed);
+}
+
+void stream_reset(struct stream *stream)
+{
+  if (stream->state == STREAM_CLOSING)
+    return;
+  stream_read(stream, 0);
+  stream->state = STREAM_CLOSING;
+  if (stream->handle.type != UV_TCP || uv_tcp_close_reset(&stream->tcp, on_closed) < 0)
+    uv_close(&stream->handle, on_closed);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kept upstream connections of one worker, by endpoint. An endpoint (address, port, TLS) is interned
+ * once and named by a small number, so that a request neither parses nor hashes an address. */
+#ifndef UPSTREAM_POOL_H
+#define UPSTREAM_POOL_H
+
+#include "http/h1/client.h"
+
+struct pool;
+
+struct pool_timeouts {
+  uint64_t connect_ms;
+  uint64_t send_ms;
+  uint64_t response_ms;
+};
+
+int pool_new(struct pool **out, struct net_loop *loop);
+/* Closes what is idle; connections in use close when they are released. */
+void pool_drain(struct pool *pool);
+void pool_free(struct pool *pool);
+/* The number of an endpoint, for this worker's life; UV_EINVAL when `address` is no IP address.
+ * `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
+int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
+                  int (*secure)(struct stream *stream, void *data), void *secure_data);
+/* An idle connection, or a new one: `*fresh` tells. For a new one on_ready or on_abort follows. */
+MG_MUST_USE int pool_take(struct pool *pool, int endpoint, const struct pool_timeouts *timeouts,
+                          const struct http_events *events, void *exchange, int want_fresh,
+                          struct http_peer **out, int *fresh);
+/* "address:port" of an endpoint, borrowed; "" for an unknown number. */
+const char *pool_name(const struct pool *pool, int endpoint);
+/* Connections that exist, for metrics. */
+uint32_t pool_open_count(const struct pool *pool);
+uint32_t pool_idle_count(const struct pool *pool);
+
+#endif
