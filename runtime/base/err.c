@@ -8,8 +8,8 @@ const char *err_name(int err)
   switch (err) {
   case 0:
     return "OK";
-#define X(name, code, status, text) \
-  case name:                        \
+#define X(name, code, status, text)                                                                \
+  case name:                                                                                       \
     return #name;
     ERR_LIST(X)
 #undef X
@@ -21,8 +21,8 @@ const char *err_name(int err)
 int err_status(int err)
 {
   switch (err) {
-#define X(name, code, status, text) \
-  case name:                        \
+#define X(name, code, status, text)                                                                \
+  case name:                                                                                       \
     return status;
     ERR_LIST(X)
 #undef X
@@ -34,8 +34,8 @@ int err_status(int err)
 const char *err_text(int err)
 {
   switch (err) {
-#define X(name, code, status, text) \
-  case name:                        \
+#define X(name, code, status, text)                                                                \
+  case name:                                                                                       \
     return text;
     ERR_LIST(X)
 #undef X

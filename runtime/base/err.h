@@ -4,30 +4,32 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#define ERR_LIST(X)                                                              \
-  X(ERR_BAD_REQUEST, -10001, 400, "the request is not valid HTTP")               \
-  X(ERR_AMBIGUOUS_FRAMING, -10002, 400, "the request's length is ambiguous")     \
-  X(ERR_HEADERS_TOO_LARGE, -10003, 431, "the request's header fields are too large") \
-  X(ERR_TARGET_TOO_LONG, -10004, 414, "the request target is too long")          \
-  X(ERR_BODY_TOO_LARGE, -10005, 413, "the request body is too large")            \
-  X(ERR_REQUEST_TIMEOUT, -10006, 408, "the request took too long")               \
-  X(ERR_EXPECTATION, -10007, 417, "the expectation cannot be met")               \
-  X(ERR_NOT_FOUND, -10008, 404, "no route matches")                              \
-  X(ERR_NO_ENDPOINT, -10009, 503, "no endpoint is available")                    \
-  X(ERR_CONNECT, -10010, 502, "the upstream could not be reached")               \
-  X(ERR_CONNECT_TIMEOUT, -10011, 504, "the upstream did not accept in time")     \
-  X(ERR_UPSTREAM_CLOSED, -10012, 502, "the upstream closed early")               \
-  X(ERR_UPSTREAM_PROTOCOL, -10013, 502, "the upstream's response is not valid HTTP") \
-  X(ERR_UPSTREAM_TIMEOUT, -10014, 504, "the upstream took too long")             \
-  X(ERR_CLIENT_GONE, -10015, 499, "the client left")                             \
-  X(ERR_SCRIPT, -10016, 500, "a script failed")                                  \
-  X(ERR_STALE, -10017, 500, "a request was used after its end")                  \
-  X(ERR_NO_MEMORY, -10018, 503, "out of memory")                                 \
-  X(ERR_VERSION, -10019, 505, "this version of HTTP is not spoken here")         \
-  X(ERR_NOT_IMPLEMENTED, -10020, 501, "this transfer coding is not known")       \
-  X(ERR_DRAINING, -10021, 503, "the gateway is stopping")                        \
-  X(ERR_STATE, -10022, 500, "the call does not fit the request's state")         \
-  X(ERR_LIMIT, -10023, 503, "a limit was reached")
+#define ERR_LIST(X)                                                                                \
+  X(ERR_BAD_REQUEST, -10001, 400, "the request is not valid HTTP")                                 \
+  X(ERR_AMBIGUOUS_FRAMING, -10002, 400, "the request's length is ambiguous")                       \
+  X(ERR_HEADERS_TOO_LARGE, -10003, 431, "the request's header fields are too large")               \
+  X(ERR_TARGET_TOO_LONG, -10004, 414, "the request target is too long")                            \
+  X(ERR_BODY_TOO_LARGE, -10005, 413, "the request body is too large")                              \
+  X(ERR_REQUEST_TIMEOUT, -10006, 408, "the request took too long")                                 \
+  X(ERR_EXPECTATION, -10007, 417, "the expectation cannot be met")                                 \
+  X(ERR_NOT_FOUND, -10008, 404, "no route matches")                                                \
+  X(ERR_NO_ENDPOINT, -10009, 503, "no endpoint is available")                                      \
+  X(ERR_CONNECT, -10010, 502, "the upstream could not be reached")                                 \
+  X(ERR_CONNECT_TIMEOUT, -10011, 504, "the upstream did not accept in time")                       \
+  X(ERR_UPSTREAM_CLOSED, -10012, 502, "the upstream closed early")                                 \
+  X(ERR_UPSTREAM_PROTOCOL, -10013, 502, "the upstream's response is not valid HTTP")               \
+  X(ERR_UPSTREAM_TIMEOUT, -10014, 504, "the upstream took too long")                               \
+  X(ERR_CLIENT_GONE, -10015, 499, "the client left")                                               \
+  X(ERR_SCRIPT, -10016, 500, "a script failed")                                                    \
+  X(ERR_STALE, -10017, 500, "a request was used after its end")                                    \
+  X(ERR_NO_MEMORY, -10018, 503, "out of memory")                                                   \
+  X(ERR_VERSION, -10019, 505, "this version of HTTP is not spoken here")                           \
+  X(ERR_NOT_IMPLEMENTED, -10020, 501, "this transfer coding is not known")                         \
+  X(ERR_DRAINING, -10021, 503, "the gateway is stopping")                                          \
+  X(ERR_STATE, -10022, 500, "the call does not fit the request's state")                           \
+  X(ERR_LIMIT, -10023, 503, "a limit was reached")                                                 \
+  X(ERR_DEADLINE, -10024, 504, "the hook's deadline passed")                                       \
+  X(ERR_BAD_FIELD, -10025, 500, "the field's name or value is not valid")
 
 enum err {
 #define X(name, code, status, text) name = code,

@@ -8,20 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 8192 };
-
 /* Written once by log_setup before the threads start, read-only afterwards. */
 static enum log_level log_least = LOG_INFO;
 static int log_json = 0;
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", "off" };
 
-struct line {
-  char text[LINE_BYTES];
-  size_t len;
-};
-
-static void put(struct line *line, const char *text, size_t len)
+static void put(struct log_line *line, const char *text, size_t len)
 {
   size_t room = sizeof(line->text) - 2 - line->len;
   if (len > room)
@@ -30,16 +23,17 @@ static void put(struct line *line, const char *text, size_t len)
   line->len += len;
 }
 
-static void put_text(struct line *line, const char *text)
+static void put_text(struct log_line *line, const char *text)
 {
   put(line, text, strlen(text));
 }
 
 /* Values are escaped as JSON strings in both formats, so that nobody can forge a line. */
-static void put_quoted(struct line *line, const char *text)
+static void put_quoted(struct log_line *line, const char *text, size_t text_len)
 {
+  const unsigned char *end = (const unsigned char *)text + text_len;
   put(line, "\"", 1);
-  for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+  for (const unsigned char *at = (const unsigned char *)text; at < end; at++) {
     char escape[8];
     if (*at == '"' || *at == '\\') {
       escape[0] = '\\';
@@ -55,22 +49,22 @@ static void put_quoted(struct line *line, const char *text)
   put(line, "\"", 1);
 }
 
-static void put_pair(struct line *line, const char *key, const char *value)
+void log_pair(struct log_line *line, const char *key, size_t key_len, const char *value,
+              size_t value_len)
 {
   if (log_json) {
     put_text(line, ",");
-    put_quoted(line, key);
+    put_quoted(line, key, key_len);
     put_text(line, ":");
-    put_quoted(line, value);
-    return;
+  } else {
+    put_text(line, " ");
+    put(line, key, key_len);
+    put_text(line, "=");
   }
-  put_text(line, " ");
-  put_text(line, key);
-  put_text(line, "=");
-  put_quoted(line, value);
+  put_quoted(line, value, value_len);
 }
 
-static void put_time(struct line *line)
+static void put_time(struct log_line *line)
 {
   struct timespec now;
   struct tm utc;
@@ -94,33 +88,46 @@ int log_enabled(enum log_level level)
   return level >= log_least;
 }
 
+void log_begin(struct log_line *line, enum log_level level, const char *event, size_t len)
+{
+  line->len = 0;
+  put_text(line, log_json ? "{\"time\":\"" : "");
+  put_time(line);
+  put_text(line, log_json ? "\",\"level\":\"" : " ");
+  put_text(line, level_names[level]);
+  put_text(line, log_json ? "\",\"event\":" : " ");
+  if (log_json)
+    put_quoted(line, event, len);
+  else
+    put(line, event, len);
+}
+
+void log_end(struct log_line *line)
+{
+  if (log_json)
+    put_text(line, "}");
+  line->text[line->len++] = '\n';
+  ssize_t done = write(STDERR_FILENO, line->text, line->len);
+  (void)done; /* nowhere to tell of a log that cannot be written */
+}
+
 void log_write(enum log_level level, const char *event, ...)
 {
   if (level < log_least)
     return;
-  struct line line = { .len = 0 };
-  put_text(&line, log_json ? "{\"time\":\"" : "");
-  put_time(&line);
-  put_text(&line, log_json ? "\",\"level\":\"" : " ");
-  put_text(&line, level_names[level]);
-  put_text(&line, log_json ? "\",\"event\":\"" : " ");
-  put_text(&line, event);
-  put_text(&line, log_json ? "\"" : "");
+  struct log_line line;
+  log_begin(&line, level, event, strlen(event));
   va_list args;
   va_start(args, event);
   for (const char *key = va_arg(args, const char *); key; key = va_arg(args, const char *)) {
     const char *value = va_arg(args, const char *);
-    put_pair(&line, key, value ? value : "");
+    log_pair(&line, key, strlen(key), value ? value : "", value ? strlen(value) : 0);
   }
   va_end(args);
-  if (log_json)
-    put_text(&line, "}");
-  line.text[line.len++] = '\n';
-  ssize_t done = write(STDERR_FILENO, line.text, line.len);
-  (void)done; /* nowhere to tell of a log that cannot be written */
+  log_end(&line);
 }
 
-void log_line(const char *text, size_t len)
+void log_raw(const char *text, size_t len)
 {
   ssize_t done = write(STDOUT_FILENO, text, len);
   (void)done; /* as above */

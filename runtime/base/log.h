@@ -7,7 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+enum log_level {
+  LOG_DEBUG,
+  LOG_INFO,
+  LOG_WARN,
+  LOG_ERROR,
+  LOG_OFF
+};
 
 /* Set once at start, before other threads run. */
 void log_setup(enum log_level least, int as_json);
@@ -15,8 +21,20 @@ void log_setup(enum log_level least, int as_json);
 int log_enabled(enum log_level level);
 /* Pairs of `const char *` key and value, ended by NULL. A NULL value is written as an empty text. */
 void log_write(enum log_level level, const char *event, ...) __attribute__((sentinel));
+/* The same in pieces, for pairs that are not known beforehand. A line lives on the caller's stack. */
+enum {
+  LOG_LINE_BYTES = 8192
+};
+struct log_line {
+  char text[LOG_LINE_BYTES];
+  size_t len;
+};
+void log_begin(struct log_line *line, enum log_level level, const char *event, size_t len);
+void log_pair(struct log_line *line, const char *key, size_t key_len, const char *value,
+              size_t value_len);
+void log_end(struct log_line *line);
 /* One line that is whole already (the access log), to standard output. */
-void log_line(const char *line, size_t len);
+void log_raw(const char *line, size_t len);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__, (char *)NULL)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__, (char *)NULL)

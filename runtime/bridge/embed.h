@@ -6,7 +6,8 @@
 #define MOONGATE_BRIDGE_EMBED_H
 
 struct embedded {
-  const char *name;          // path below the top, such as "scripts/moongate/init.lua", "jit/v.lua" or "api.cdef"
+  const char
+      *name; // path below the top, such as "scripts/moongate/init.lua", "jit/v.lua" or "api.cdef"
   const unsigned char *data; // static; a NUL follows the last byte
   unsigned int size;         // without that NUL
 };

@@ -4,7 +4,8 @@
 --
 -- usage: luajit embed.lua OUT [NAME=]FILE...
 --
--- An entry is named NAME, or else FILE. Of a file named "api.cdef" only the text between its two markers is kept.
+-- An entry is named NAME, or else FILE. Of a file named "api.cdef" only the text between its two markers is kept,
+-- with the headers that it includes there.
 
 local CDEF_BEGIN = "/* cdef-begin */"
 local CDEF_END = "/* cdef-end */"
@@ -24,13 +25,17 @@ local function read(path)
   return text
 end
 
-local function marked(path, text)
+-- Includes between the markers stand for the marked text of that header, below runtime/.
+local function marked(path)
+  local text = read(path)
   local _, first = text:find(CDEF_BEGIN, 1, true)
   local last = first and text:find(CDEF_END, first, true)
   if not last then
     fail("%s: no text between %s and %s", path, CDEF_BEGIN, CDEF_END)
   end
-  return text:sub(first + 1, last - 1)
+  return (text:sub(first + 1, last - 1):gsub('#include "([^"]+)"\n', function(name)
+    return marked("runtime/" .. name)
+  end))
 end
 
 -- Three octal digits always, so that a digit that follows cannot become part of the escape.
@@ -53,10 +58,7 @@ for i = 2, #arg do
   local name, path = arg[i]:match("^([^=]+)=(.+)$")
   path = path or arg[i]
   name = name or path
-  local text = read(path)
-  if name == "api.cdef" then
-    text = marked(path, text)
-  end
+  local text = name == "api.cdef" and marked(path) or read(path)
   entries[#entries + 1] = { name = name, text = text }
 end
 table.sort(entries, function(a, b)

@@ -12,10 +12,9 @@
 static const struct {
   const char *name;
   size_t len;
-} known[FIELD_ID_COUNT] = {
-  { NULL, 0 },
+} known[FIELD_ID_COUNT] = { { NULL, 0 },
 #define X(id, text) { text, sizeof(text) - 1 },
-  FIELD_LIST(X)
+                            FIELD_LIST(X)
 #undef X
 };
 
@@ -52,6 +51,27 @@ int text_has_token(const char *value, size_t len, const char *token)
     at = end + 1;
   }
   return 0;
+}
+
+int text_is_token(const char *text, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    char c = text[i];
+    int alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!alnum && (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
+      return 0;
+  }
+  return len > 0;
+}
+
+int text_is_value(const char *text, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if ((c < 0x20 && c != '\t') || c == 0x7f)
+      return 0;
+  }
+  return 1;
 }
 
 void head_fini(struct head *head)
@@ -152,8 +172,7 @@ int head_find_id(const struct head *head, enum field_id id, uint32_t from)
 
 static void drop(struct head *head, uint32_t at)
 {
-  memmove(&head->fields[at], &head->fields[at + 1],
-          (head->count - at - 1) * sizeof(*head->fields));
+  memmove(&head->fields[at], &head->fields[at + 1], (head->count - at - 1) * sizeof(*head->fields));
   head->count--;
 }
 

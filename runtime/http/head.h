@@ -10,7 +10,9 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 
-enum { HEAD_FIELDS_MAX = 256 };
+enum {
+  HEAD_FIELDS_MAX = 256
+};
 
 /* A piece of the arena. */
 struct span {
@@ -19,28 +21,28 @@ struct span {
 };
 
 /* Field names that the gateway itself reads or writes. */
-#define FIELD_LIST(X)                       \
-  X(FIELD_HOST, "host")                     \
-  X(FIELD_CONNECTION, "connection")         \
-  X(FIELD_KEEP_ALIVE, "keep-alive")         \
-  X(FIELD_PROXY_CONNECTION, "proxy-connection") \
-  X(FIELD_TRANSFER_ENCODING, "transfer-encoding") \
-  X(FIELD_CONTENT_LENGTH, "content-length") \
-  X(FIELD_TE, "te")                         \
-  X(FIELD_TRAILER, "trailer")               \
-  X(FIELD_UPGRADE, "upgrade")               \
-  X(FIELD_EXPECT, "expect")                 \
-  X(FIELD_DATE, "date")                     \
-  X(FIELD_VIA, "via")                       \
-  X(FIELD_SERVER, "server")                 \
-  X(FIELD_X_FORWARDED_FOR, "x-forwarded-for") \
-  X(FIELD_X_FORWARDED_PROTO, "x-forwarded-proto") \
-  X(FIELD_X_FORWARDED_HOST, "x-forwarded-host") \
-  X(FIELD_X_FORWARDED_PORT, "x-forwarded-port") \
-  X(FIELD_X_FORWARDED_SCHEME, "x-forwarded-scheme") \
-  X(FIELD_X_SCHEME, "x-scheme")             \
-  X(FIELD_X_REAL_IP, "x-real-ip")           \
-  X(FIELD_X_REQUEST_ID, "x-request-id")     \
+#define FIELD_LIST(X)                                                                              \
+  X(FIELD_HOST, "host")                                                                            \
+  X(FIELD_CONNECTION, "connection")                                                                \
+  X(FIELD_KEEP_ALIVE, "keep-alive")                                                                \
+  X(FIELD_PROXY_CONNECTION, "proxy-connection")                                                    \
+  X(FIELD_TRANSFER_ENCODING, "transfer-encoding")                                                  \
+  X(FIELD_CONTENT_LENGTH, "content-length")                                                        \
+  X(FIELD_TE, "te")                                                                                \
+  X(FIELD_TRAILER, "trailer")                                                                      \
+  X(FIELD_UPGRADE, "upgrade")                                                                      \
+  X(FIELD_EXPECT, "expect")                                                                        \
+  X(FIELD_DATE, "date")                                                                            \
+  X(FIELD_VIA, "via")                                                                              \
+  X(FIELD_SERVER, "server")                                                                        \
+  X(FIELD_X_FORWARDED_FOR, "x-forwarded-for")                                                      \
+  X(FIELD_X_FORWARDED_PROTO, "x-forwarded-proto")                                                  \
+  X(FIELD_X_FORWARDED_HOST, "x-forwarded-host")                                                    \
+  X(FIELD_X_FORWARDED_PORT, "x-forwarded-port")                                                    \
+  X(FIELD_X_FORWARDED_SCHEME, "x-forwarded-scheme")                                                \
+  X(FIELD_X_SCHEME, "x-scheme")                                                                    \
+  X(FIELD_X_REAL_IP, "x-real-ip")                                                                  \
+  X(FIELD_X_REQUEST_ID, "x-request-id")                                                            \
   X(FIELD_PROXY, "proxy")
 
 enum field_id {
@@ -61,15 +63,15 @@ struct head {
   struct field *fields; /* grows to HEAD_FIELDS_MAX; owned */
   uint32_t count;
   uint32_t cap;
-  struct span method;  /* request */
-  struct span target;  /* request: origin-form path and query, or `*` */
-  struct span host;    /* request: host[:port] from the authority */
-  uint32_t status;     /* response */
-  uint32_t version;    /* 10, 11, 20 */
-  int64_t body_len;    /* -1: not known in advance; 0: none */
+  struct span method; /* request */
+  struct span target; /* request: origin-form path and query, or `*` */
+  struct span host;   /* request: host[:port] from the authority */
+  uint32_t status;    /* response */
+  uint32_t version;   /* 10, 11, 20 */
+  int64_t body_len;   /* -1: not known in advance; 0: none */
   uint8_t chunked;
-  uint8_t keep_alive;  /* the peer keeps the connection open */
-  uint8_t upgrade;     /* asks for, or answers with, another protocol */
+  uint8_t keep_alive; /* the peer keeps the connection open */
+  uint8_t upgrade;    /* asks for, or answers with, another protocol */
   uint8_t expect_continue;
 };
 
@@ -101,6 +103,10 @@ enum field_id field_identify(const char *name, size_t len);
 int text_equal(const char *a, size_t a_len, const char *b, size_t b_len);
 /* 1 when the comma-separated `value` names `token`, without case (RFC 9110 5.6.1). */
 int text_has_token(const char *value, size_t len, const char *token);
+/* RFC 9110 5.6.2. */
+int text_is_token(const char *text, size_t len);
+/* RFC 9110 5.5: no control characters but the tab. */
+int text_is_value(const char *text, size_t len);
 /* Drops what RFC 9110 7.6.1 says must not be forwarded: Connection, what it names, and its kin. */
 void head_strip_hop_by_hop(struct head *head, const struct buf *arena);
 

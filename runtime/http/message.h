@@ -32,6 +32,8 @@ struct http_events {
   /* The message is broken or the connection is gone; no event follows. */
   void (*on_abort)(struct http_peer *peer, int err);
   void (*on_drained)(struct http_peer *peer);
+  /* All that one read brought has been told: the time to flush what was written meanwhile. */
+  void (*on_turn)(struct http_peer *peer);
   /* Bytes of the protocol that an upgrade switched to. */
   void (*on_tunnel)(struct http_peer *peer, const char *data, size_t len);
   void (*on_tunnel_end)(struct http_peer *peer);
@@ -41,7 +43,8 @@ struct http_events {
 
 struct http_ops {
   /* `more`: a body follows. The framing follows from head->body_len. */
-  int (*send_head)(struct http_peer *peer, const struct head *head, const struct buf *arena, int more);
+  int (*send_head)(struct http_peer *peer, const struct head *head, const struct buf *arena,
+                   int more);
   int (*send_body)(struct http_peer *peer, const char *data, size_t len);
   /* `trailers` may be NULL. The message is whole afterwards. */
   int (*send_end)(struct http_peer *peer, const struct head *trailers, const struct buf *arena);
@@ -50,6 +53,9 @@ struct http_ops {
   /* Stops and goes on reading the message (back-pressure). */
   void (*read)(struct http_peer *peer, int on);
   size_t (*queued)(const struct http_peer *peer);
+  /* Client side: the connection had served before and nothing of an answer has come, so that its
+   * failure says nothing about the upstream. */
+  int (*is_stale)(const struct http_peer *peer);
   /* The exchange lets go: after a whole message `reuse` keeps the connection. */
   void (*release)(struct http_peer *peer, int reuse);
   /* Raw bytes after an upgrade. */
@@ -57,10 +63,21 @@ struct http_ops {
   void (*tunnel_end)(struct http_peer *peer);
 };
 
+/* Where a client's connection comes from. Lives as long as the connection. */
+struct http_origin {
+  char ip[46]; /* text of the address, without a scope; "" for a unix socket */
+  uint8_t ip_len;
+  uint8_t tls;
+  uint16_t port;
+  uint16_t local_port;
+};
+
 struct http_peer {
   const struct http_ops *ops;
   const struct http_events *events;
-  void *owner; /* the exchange, from on_begin or take on until release */
+  void *owner;                      /* the exchange, from on_begin or take on until release */
+  void *context;                    /* server side: what on_begin finds the table of exchanges by */
+  const struct http_origin *origin; /* server side */
 };
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/deadline.h"
 
-enum { SWEEP_MS = 100 };
+enum {
+  SWEEP_MS = 100
+};
 
 /* Expired ones move to a list of their own first: a callback may remove any deadline, also the next. */
 static void on_sweep(uv_timer_t *timer)

@@ -16,7 +16,7 @@ typedef void deadline_fn(struct deadline *deadline);
 /* Embedded in what has the deadline. */
 struct deadline {
   struct list node;
-  uint64_t at_ms; /* loop time; 0 = none */
+  uint64_t at_ms;  /* loop time; 0 = none */
   deadline_fn *fn; /* may end the object that embeds the deadline */
 };
 

@@ -7,7 +7,9 @@
 
 #include "net/deadline.h"
 
-enum { LOOP_READ_BYTES = 65536 };
+enum {
+  LOOP_READ_BYTES = 65536
+};
 
 struct net_loop {
   uv_loop_t *uv;

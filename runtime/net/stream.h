@@ -18,23 +18,27 @@ struct stream;
 
 /* What the owner is told. Any of these may end the stream (stream_close). */
 struct stream_events {
-  void (*on_open)(struct stream *stream, int err);                 /* connect and handshake done */
-  void (*on_data)(struct stream *stream, char *data, size_t len);  /* data is borrowed */
-  void (*on_end)(struct stream *stream, int err);                  /* 0: the peer's orderly end */
-  void (*on_drained)(struct stream *stream);                       /* the queue is empty again */
-  void (*on_closed)(struct stream *stream);                        /* the memory may go */
+  void (*on_open)(struct stream *stream, int err);                /* connect and handshake done */
+  void (*on_data)(struct stream *stream, char *data, size_t len); /* data is borrowed */
+  void (*on_end)(struct stream *stream, int err);                 /* 0: the peer's orderly end */
+  void (*on_drained)(struct stream *stream);                      /* the queue is empty again */
+  void (*on_closed)(struct stream *stream);                       /* the memory may go */
 };
 
 /* A filter stands between socket and owner. It is set by the layer to the right. */
 struct stream_filter {
-  int (*start)(struct stream *stream);                              /* the socket is open */
-  void (*on_raw)(struct stream *stream, char *data, size_t len);    /* from the socket */
+  int (*start)(struct stream *stream);                           /* the socket is open */
+  void (*on_raw)(struct stream *stream, char *data, size_t len); /* from the socket */
   int (*write)(struct stream *stream, const uv_buf_t *bufs, unsigned count);
-  void (*shutdown)(struct stream *stream);                          /* say good-bye before FIN */
+  void (*shutdown)(struct stream *stream); /* say good-bye before FIN */
   void (*free)(struct stream *stream);
 };
 
-enum stream_state { STREAM_CONNECTING, STREAM_OPEN, STREAM_CLOSING };
+enum stream_state {
+  STREAM_CONNECTING,
+  STREAM_OPEN,
+  STREAM_CLOSING
+};
 
 struct stream {
   union {
@@ -55,7 +59,7 @@ struct stream {
   enum stream_state state;
   uint8_t reading;
   uint8_t flying;
-  uint8_t ended;    /* the peer sent FIN */
+  uint8_t ended;     /* the peer sent FIN */
   uint8_t finishing; /* FIN after the queue, then close */
   uint8_t lingering; /* after FIN go on reading until the peer ends */
 };

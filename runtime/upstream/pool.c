@@ -8,7 +8,12 @@
 #include "base/check.h"
 #include "base/err.h"
 
-enum { IDLE_PER_ENDPOINT = 320, IDLE_MS = 60000, TUNNEL_MS = 3600000, ENDPOINTS_MAX = 1 << 20 };
+enum {
+  IDLE_PER_ENDPOINT = 320,
+  IDLE_MS = 60000,
+  TUNNEL_MS = 3600000,
+  ENDPOINTS_MAX = 1 << 20
+};
 
 struct endpoint {
   struct pool *pool;

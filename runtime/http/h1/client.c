@@ -8,7 +8,14 @@
 #include "base/err.h"
 #include "http/h1/writer.h"
 
-enum client_state { CONNECTING, ACTIVE, IDLE, TUNNEL, CLOSING, STATE_COUNT };
+enum client_state {
+  CONNECTING,
+  ACTIVE,
+  IDLE,
+  TUNNEL,
+  CLOSING,
+  STATE_COUNT
+};
 
 static const uint8_t moves[STATE_COUNT] = {
   [CONNECTING] = 1 << ACTIVE | 1 << CLOSING,
@@ -73,8 +80,8 @@ static int on_head(struct h1_parser *parser)
   struct h1_client *client = of_parser(parser);
   struct http_peer *peer = &client->conn.peer;
   struct head *head = parser->message->head;
-  int bodiless = client->head_only || head->status < 200 || head->status == 204 ||
-                 head->status == 304;
+  int bodiless =
+      client->head_only || head->status < 200 || head->status == 204 || head->status == 304;
   if (bodiless)
     head->body_len = 0;
   if (head->status >= 200)
@@ -134,6 +141,8 @@ static void feed(struct h1_client *client, char *data, size_t len)
     if (len > 0)
       client->keep = 0; /* bytes that nobody asked for */
     finish_response(client);
+  } else if (client->conn.peer.owner && client->state == ACTIVE) {
+    client->conn.peer.events->on_turn(&client->conn.peer);
   }
 }
 
@@ -190,8 +199,7 @@ static void on_end(struct stream *stream, int err)
   }
   if (client->complete)
     return;
-  if (err == 0 && client->answered && h1_parser_end(&client->conn.parser) == 0 &&
-      client->complete)
+  if (err == 0 && client->answered && h1_parser_end(&client->conn.parser) == 0 && client->complete)
     finish_response(client);
   else
     fail(client, ERR_UPSTREAM_CLOSED);
@@ -234,8 +242,8 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
                      int more)
 {
   struct h1_client *client = h1_client_of(peer);
-  client->head_only = head->method.len == 4 &&
-                      memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
+  client->head_only =
+      head->method.len == 4 && memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
   client->conn.out_chunked = (uint8_t)(more && head->body_len < 0);
   client->conn.out_none = (uint8_t)!more;
   return h1_write_request(&client->conn.out, head, arena, more);
@@ -279,6 +287,12 @@ static size_t queued(const struct http_peer *peer)
   return stream_queued(&conn->stream) + conn->out.len;
 }
 
+static int is_stale(const struct http_peer *peer)
+{
+  const struct h1_client *client = (const struct h1_client *)peer;
+  return client->reused && !client->answered;
+}
+
 static void release(struct http_peer *peer, int reuse)
 {
   struct h1_client *client = h1_client_of(peer);
@@ -316,8 +330,18 @@ static void tunnel_end(struct http_peer *peer)
   stream_finish(&client->conn.stream);
 }
 
-static const struct http_ops ops = { send_head, send_body, send_end, flush,     read_response,
-                                     queued,    release,   tunnel,   tunnel_end };
+static const struct http_ops ops = {
+  .send_head = send_head,
+  .send_body = send_body,
+  .send_end = send_end,
+  .flush = flush,
+  .read = read_response,
+  .queued = queued,
+  .is_stale = is_stale,
+  .release = release,
+  .tunnel = tunnel,
+  .tunnel_end = tunnel_end,
+};
 
 int h1_client_open(struct h1_client **out, struct net_loop *loop,
                    const struct h1_client_config *config, const struct h1_client_owner *owner,

@@ -43,14 +43,13 @@ struct h1_client {
   uint8_t head_only; /* the present request is HEAD */
   uint8_t sent;      /* the present request is whole */
   uint8_t complete;  /* the present response is whole */
-  uint8_t keep; /* the response allows another request */
+  uint8_t keep;      /* the response allows another request */
 };
 
 /* Connects; on_ready or on_abort of `events` follows, never from within. */
 int h1_client_open(struct h1_client **out, struct net_loop *loop,
                    const struct h1_client_config *config, const struct h1_client_owner *owner,
-                   const struct sockaddr *addr, const struct http_events *events,
-                   void *exchange);
+                   const struct sockaddr *addr, const struct http_events *events, void *exchange);
 /* Gives an idle connection to an exchange; it may send at once. */
 void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
                     const struct h1_client_config *config);

@@ -4,7 +4,9 @@
 #include "http/h1/writer.h"
 
 /* Up to here a copy is cheaper than one more iovec. */
-enum { JOIN_BYTES = 4096 };
+enum {
+  JOIN_BYTES = 4096
+};
 
 int h1_conn_flush(struct h1_conn *conn)
 {

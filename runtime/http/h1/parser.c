@@ -68,8 +68,8 @@ static int on_value_complete(llhttp_t *llhttp)
   struct head *head = parser->in_trailers ? message->trailers : message->head;
   const char *text = message->arena->data;
   struct span value = parser->value;
-  while (value.len > 0 && (text[value.at + value.len - 1] == ' ' ||
-                           text[value.at + value.len - 1] == '\t'))
+  while (value.len > 0 &&
+         (text[value.at + value.len - 1] == ' ' || text[value.at + value.len - 1] == '\t'))
     value.len--;
   if (head->count >= parser->limits->fields)
     return fail(parser, ERR_HEADERS_TOO_LARGE);

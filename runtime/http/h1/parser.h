@@ -12,7 +12,8 @@ struct h1_parser;
 
 struct h1_parser_events {
   const struct http_message *(*on_begin)(struct h1_parser *parser);
-  int (*on_head)(struct h1_parser *parser); /* 0, 1: no body follows whatever it says, or an error */
+  int (*on_head)(
+      struct h1_parser *parser); /* 0, 1: no body follows whatever it says, or an error */
   int (*on_body)(struct h1_parser *parser, const char *data, size_t len);
   int (*on_complete)(struct h1_parser *parser);
 };

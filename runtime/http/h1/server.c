@@ -8,12 +8,26 @@
 #include "base/err.h"
 #include "http/h1/writer.h"
 
-enum { LINGER_MS = 5000, LINGER_BYTES = 1 << 20 };
+enum {
+  LINGER_MS = 5000,
+  LINGER_BYTES = 1 << 20
+};
 
-enum server_state { IDLE, HEAD, BODY, ANSWERING, TUNNEL, LINGER, CLOSING, STATE_COUNT };
+enum server_state {
+  IDLE,
+  HEAD,
+  BODY,
+  ANSWERING,
+  TUNNEL,
+  LINGER,
+  CLOSING,
+  STATE_COUNT
+};
 
 struct h1_server {
   struct h1_conn conn;
+  struct http_origin origin;
+  struct list node; /* of owner->all */
   struct deadline deadline;
   const struct h1_server_config *config;
   const struct h1_server_owner *owner;
@@ -57,9 +71,9 @@ struct stream *h1_server_stream(struct h1_server *server)
   return &server->conn.stream;
 }
 
-const struct h1_server_owner *h1_server_owner(const struct h1_server *server)
+struct http_origin *h1_server_origin(struct h1_server *server)
 {
-  return server->owner;
+  return &server->origin;
 }
 
 static uint64_t limit_of(const struct h1_server *server, enum server_state state)
@@ -195,6 +209,8 @@ static void feed(struct h1_server *server, const char *data, size_t len)
       h1_parser_next(&server->conn.parser);
   }
   server->feeding = 0;
+  if (server->state == BODY && server->conn.peer.owner)
+    server->conn.peer.events->on_turn(&server->conn.peer);
   if (len > 0 && server->state == TUNNEL)
     server->conn.peer.events->on_tunnel(&server->conn.peer, data, len);
   else if (len > 0 && server->state == ANSWERING) {
@@ -254,7 +270,8 @@ static void on_data(struct stream *stream, char *data, size_t len)
   h1_server_feed(of_stream(stream), data, len);
 }
 
-/* A client may half-close after its request; it still gets the answer. */
+/* A client that ends its side has left: a process that is gone looks no different, and its upstream is
+ * not to work for nobody. */
 static void on_end(struct stream *stream, int err)
 {
   struct h1_server *server = of_stream(stream);
@@ -262,8 +279,6 @@ static void on_end(struct stream *stream, int err)
   server->keep = 0;
   if (server->state == TUNNEL && err == 0) {
     server->conn.peer.events->on_tunnel_end(&server->conn.peer);
-  } else if (server->state == ANSWERING && err == 0) {
-    return;
   } else {
     if (server->state != IDLE && server->state != LINGER)
       abort_exchange(server, ERR_CLIENT_GONE);
@@ -284,6 +299,7 @@ static void on_closed(struct stream *stream)
   struct h1_server *server = of_stream(stream);
   abort_exchange(server, ERR_CLIENT_GONE);
   deadline_remove(&server->deadline);
+  list_remove(&server->node);
   server->owner->on_gone(server);
   buf_fini(&server->conn.out);
   buf_fini(&server->pending);
@@ -412,8 +428,17 @@ static void tunnel_end(struct http_peer *peer)
     close_gently(server);
 }
 
-static const struct http_ops ops = { send_head, send_body, send_end, flush,     read_body,
-                                     queued,    release,   tunnel,   tunnel_end };
+static const struct http_ops ops = {
+  .send_head = send_head,
+  .send_body = send_body,
+  .send_end = send_end,
+  .flush = flush,
+  .read = read_body,
+  .queued = queued,
+  .release = release,
+  .tunnel = tunnel,
+  .tunnel_end = tunnel_end,
+};
 
 int h1_server_open(struct h1_server **out, struct net_loop *loop,
                    const struct h1_server_config *config, const struct h1_server_owner *owner,
@@ -425,7 +450,9 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
   server->config = config;
   server->owner = owner;
   server->conn.loop = loop;
-  server->conn.peer = (struct http_peer){ .ops = &ops, .events = owner->events };
+  server->conn.peer = (struct http_peer){
+    .ops = &ops, .events = owner->events, .context = owner->data, .origin = &server->origin
+  };
   h1_parser_init(&server->conn.parser, 0, &config->limits, &parser_events);
   deadline_add(&loop->deadlines, &server->deadline, on_deadline);
   int err = listener->type == UV_NAMED_PIPE
@@ -436,6 +463,7 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
     free(server);
     return err;
   }
+  list_push(owner->all, &server->node);
   *out = server; /* from here on the handle is libuv's: on_closed frees */
   err = stream_accept(&server->conn.stream, listener);
   if (err < 0)
@@ -445,14 +473,23 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
 
 void h1_server_start(struct h1_server *server)
 {
-  deadline_set(&server->conn.loop->deadlines, &server->deadline,
-               server->config->timeouts.head_ms);
+  deadline_set(&server->conn.loop->deadlines, &server->deadline, server->config->timeouts.head_ms);
   stream_read(&server->conn.stream, 1);
 }
 
-void h1_server_drain(struct h1_server *server)
+/* Closing takes effect later, from the loop: the ring stays as it is meanwhile. */
+void h1_server_drain_all(struct list *all)
 {
-  server->draining = 1;
-  if (server->state == IDLE)
-    close_gently(server);
+  for (struct list *node = all->next; node != all; node = node->next) {
+    struct h1_server *server = LIST_ENTRY(node, struct h1_server, node);
+    server->draining = 1;
+    if (server->state == IDLE)
+      close_gently(server);
+  }
+}
+
+void h1_server_close_all(struct list *all)
+{
+  for (struct list *node = all->next; node != all; node = node->next)
+    h1_server_close(LIST_ENTRY(node, struct h1_server, node));
 }

@@ -8,6 +8,7 @@
 #ifndef HTTP_H1_SERVER_H
 #define HTTP_H1_SERVER_H
 
+#include "base/list.h"
 #include "http/h1/conn.h"
 
 struct h1_server_timeouts {
@@ -28,7 +29,8 @@ struct h1_server_owner {
   const struct http_events *events;
   /* The connection is closed and its memory gone when this returns. */
   void (*on_gone)(struct h1_server *server);
-  void *data;
+  void *data;       /* http_peer.context of its connections */
+  struct list *all; /* every connection that lives, for h1_server_drain_all */
 };
 
 /* Embedded in nothing: the connection frees itself after on_gone. `config` and `owner` outlive it. */
@@ -36,14 +38,16 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
                    const struct h1_server_config *config, const struct h1_server_owner *owner,
                    uv_stream_t *listener);
 struct stream *h1_server_stream(struct h1_server *server);
-const struct h1_server_owner *h1_server_owner(const struct h1_server *server);
+/* Filled by the caller before h1_server_start. */
+struct http_origin *h1_server_origin(struct h1_server *server);
 struct h1_server *h1_server_of(struct http_peer *peer);
 /* Begins to read requests; after a filter's handshake when there is one. */
 void h1_server_start(struct h1_server *server);
 /* Bytes that came before start (after a PROXY header, say). May end: server. */
 void h1_server_feed(struct h1_server *server, char *data, size_t len);
-/* No further request: idle connections close now, others after their answer. May end: server. */
-void h1_server_drain(struct h1_server *server);
+/* No further request: idle connections close now, others after their answer. */
+void h1_server_drain_all(struct list *all);
 void h1_server_close(struct h1_server *server);
+void h1_server_close_all(struct list *all);
 
 #endif

@@ -10,8 +10,8 @@
 const char *http_reason(uint32_t status)
 {
   switch (status) {
-#define X(number, name, text) \
-  case number:                \
+#define X(number, name, text)                                                                      \
+  case number:                                                                                     \
     return #text;
     HTTP_STATUS_MAP(X)
 #undef X
@@ -99,8 +99,8 @@ int h1_write_response(struct buf *out, const struct head *head, const struct buf
                       int keep, uint32_t version)
 {
   char line[96];
-  int size = snprintf(line, sizeof(line), "HTTP/1.1 %03u %s\r\n", head->status,
-                      http_reason(head->status));
+  int size =
+      snprintf(line, sizeof(line), "HTTP/1.1 %03u %s\r\n", head->status, http_reason(head->status));
   int err = buf_put(out, line, (size_t)size);
   if (err == 0)
     err = put_fields(out, head, arena);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one list of what Lua may call. The text between the markers, with that of the headers it
+ * includes, is handed to ffi.cdef as it stands.
+ *
+ * Results: 0 or more is success, negative an error code (base/err.h). `request` and `generation` name a
+ * request; a generation that is over gets ERR_STALE. Texts are borrowed by the callee during the call
+ * and by the caller until its next call that changes the request. */
+#ifndef BRIDGE_API_H
+#define BRIDGE_API_H
+
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+
+/* cdef-begin */
+#include "exchange/record.h"
+#include "exchange/stage.h"
+
+struct mg_vm;
+
+/* Errors: bridge/api_core.c */
+const char *mg_error_name(int32_t error);
+const char *mg_error_text(int32_t error);
+int32_t mg_error_status(int32_t error);
+
+/* Log lines: bridge/api_core.c. Levels: 0 debug, 1 info, 2 warn, 3 error. One line at a time. */
+int32_t mg_log_begin(struct mg_vm *vm, int32_t level, const char *event, uint32_t length);
+void mg_log_pair(struct mg_vm *vm, const char *key, uint32_t key_length, const char *value,
+                 uint32_t value_length);
+void mg_log_end(struct mg_vm *vm);
+void mg_log_setup(int32_t level, int32_t json);
+
+/* Time: seconds since 1970, and since some point that never changes; the loop's, read once a turn. */
+double mg_time_now(void);
+double mg_time_monotonic(void);
+
+/* Tasks: bridge/api_task.c. A wait returns 0 and is followed by a yield, which gives the result. */
+int32_t mg_wait_timer(struct mg_vm *vm, double seconds);
+/* Waits for mg_unpark. */
+int32_t mg_park(struct mg_vm *vm);
+/* The task that runs now: number and generation for mg_unpark; -1 outside a task. */
+int32_t mg_task_number(struct mg_vm *vm);
+uint32_t mg_task_generation(struct mg_vm *vm);
+/* ERR_STALE when that task does not wait by mg_park any more. */
+int32_t mg_unpark(struct mg_vm *vm, uint32_t number, uint32_t generation, int32_t result);
+/* Runs moongate.boot.start(id) as a task at the loop's next turn. */
+int32_t mg_spawn(struct mg_vm *vm, uint32_t id);
+/* The next yield of this task is its last: the stage ends with `verdict` (0 go on, 2 answer, 3 abort). */
+void mg_task_end(struct mg_vm *vm, int32_t verdict);
+
+/* Requests: bridge/api_request.c. Heads: 0 as received, 1 as it goes upstream, 2 the response; trailers
+ * of the request 3, of the response 4. */
+struct mg_request *mg_request_at(struct mg_vm *vm, uint32_t slot);
+/* 1 when there is an `nth` (from 0) field of that name, else 0. */
+int32_t mg_head_get(struct mg_request *request, uint32_t generation, int32_t head, const char *name,
+                    uint32_t length, uint32_t nth, struct mg_text *value);
+int32_t mg_request_header(struct mg_request *request, uint32_t generation, const char *name,
+                          uint32_t length, uint32_t nth, struct mg_text *value);
+int32_t mg_head_count(struct mg_request *request, uint32_t generation, int32_t head);
+int32_t mg_head_at(struct mg_request *request, uint32_t generation, int32_t head, uint32_t index,
+                   struct mg_text *name, struct mg_text *value);
+/* `add` 0 replaces all fields of that name. ERR_BAD_FIELD: not a token, or a value with CR, LF, NUL. */
+int32_t mg_head_set(struct mg_request *request, uint32_t generation, int32_t head, const char *name,
+                    uint32_t name_length, const char *value, uint32_t value_length, int32_t add);
+/* Returns how many went. */
+int32_t mg_head_remove(struct mg_request *request, uint32_t generation, int32_t head,
+                       const char *name, uint32_t length);
+int32_t mg_upstream_set_target(struct mg_request *request, uint32_t generation, const char *target,
+                               uint32_t length);
+int32_t mg_upstream_set_method(struct mg_request *request, uint32_t generation, const char *method,
+                               uint32_t length);
+int32_t mg_upstream_target(struct mg_request *request, uint32_t generation, struct mg_text *target);
+int32_t mg_upstream_method(struct mg_request *request, uint32_t generation, struct mg_text *method);
+/* Changes what routes match: request target and host, as if they had been received so. */
+int32_t mg_request_set_target(struct mg_request *request, uint32_t generation, const char *target,
+                              uint32_t length);
+int32_t mg_request_set_host(struct mg_request *request, uint32_t generation, const char *host,
+                            uint32_t length);
+int32_t mg_request_id(struct mg_request *request, uint32_t generation, struct mg_text *id);
+/* Begins the gateway's own answer; head 2 is empty afterwards. `source`: enum mg_source. */
+int32_t mg_respond(struct mg_request *request, uint32_t generation, uint32_t status,
+                   int32_t source);
+/* Appends to the own answer's body, or to what replaces the upstream's in the response stage. */
+int32_t mg_respond_body(struct mg_request *request, uint32_t generation, const char *data,
+                        uint32_t length);
+int32_t mg_response_set_status(struct mg_request *request, uint32_t generation, uint32_t status);
+/* Drops the body of the response; mg_respond_body gives another. */
+int32_t mg_response_drop_body(struct mg_request *request, uint32_t generation);
+/* Waits until the body of the request (0) or response (1) is whole; ERR_BODY_TOO_LARGE past `max`. */
+int32_t mg_body_wait(struct mg_vm *vm, struct mg_request *request, uint32_t generation,
+                     int32_t which, uint64_t max);
+/* What has come of the body, after mg_body_wait. */
+int32_t mg_body_get(struct mg_request *request, uint32_t generation, int32_t which,
+                    struct mg_text *body);
+/* Replaces the request's body, after mg_body_wait. */
+int32_t mg_body_set(struct mg_request *request, uint32_t generation, const char *data,
+                    uint32_t length);
+/* The present piece in a body stage; returns 1 when it is the last. */
+int32_t mg_chunk_get(struct mg_request *request, uint32_t generation, struct mg_text *chunk);
+int32_t mg_chunk_set(struct mg_request *request, uint32_t generation, const char *data,
+                     uint32_t length);
+/* 1 when the client has left. */
+int32_t mg_request_gone(struct mg_request *request, uint32_t generation);
+
+/* Upstreams: bridge/api_upstream.c */
+struct mg_tls_client;
+/* The number of an endpoint in this worker, for record.endpoint; UV_EINVAL when `address` is not an IP
+ * address or `unix:/path`. `tls` null: plain. */
+int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
+                    struct mg_tls_client *tls);
+
+/* Settings of a thread, read when mg_settings_apply is called: bridge/api_settings.c */
+struct mg_settings {
+  uint32_t client_header_ms, client_body_ms, keep_alive_ms, client_send_ms, tunnel_ms;
+  uint32_t header_bytes, target_bytes, fields;
+  uint32_t request_fields; /* bits of enum exchange_fields */
+  uint32_t public_http_port, public_https_port;
+  uint32_t keep_alive_requests;
+  uint32_t upstream_idle_ms, upstream_idle_count;
+  uint32_t stages; /* what a request that Lua never saw shows to it */
+};
+struct mg_settings *mg_settings(struct mg_vm *vm);
+void mg_settings_apply(struct mg_vm *vm);
+/* Proxies whose forwarding fields are believed; `clear` first, then each network. */
+void mg_trust_clear(struct mg_vm *vm);
+int32_t mg_trust(struct mg_vm *vm, const char *network, uint32_t length);
+
+/* Life of the process: worker.c, for the control thread */
+/* Makes `count` workers, not yet running. */
+int32_t mg_workers(struct mg_vm *vm, uint32_t count);
+/* Binds `address` (host:port, [host]:port, :port, unix:/path) for all workers, or for the control
+ * thread's own requests with kind 2. Kinds: 0 plain, 1 TLS, 2 admin, plain. Returns the port, 0 for a
+ * unix socket. */
+int32_t mg_listen(struct mg_vm *vm, int32_t kind, const char *address, uint32_t length);
+int32_t mg_workers_start(struct mg_vm *vm);
+uint32_t mg_worker_count(struct mg_vm *vm);
+/* Number of the snapshot that worker `index` serves. */
+uint64_t mg_worker_serves(struct mg_vm *vm, uint32_t index);
+/* Hands a snapshot (one reference is given) to all workers. */
+struct mg_snapshot;
+void mg_publish(struct mg_vm *vm, struct mg_snapshot *snapshot);
+/* Sends a text to boot.on_message of all workers. */
+int32_t mg_broadcast(struct mg_vm *vm, const char *text, uint32_t length);
+/* Stops accepting, lets requests end for at most `seconds`, then the process ends with `code`. */
+void mg_drain(struct mg_vm *vm, double seconds, int32_t code);
+/* Writes to standard output or, with `error`, standard error. */
+void mg_write(int32_t error, const char *text, uint32_t length);
+/* cdef-end */
+
+#pragma GCC visibility pop
+
+#endif

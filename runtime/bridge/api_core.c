@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors, logs, time and settings for Lua. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "bridge/api.h"
+#include "bridge/vm.h"
+
+const char *mg_error_name(int32_t error)
+{
+  return err_name(error);
+}
+
+const char *mg_error_text(int32_t error)
+{
+  return err_text(error);
+}
+
+int32_t mg_error_status(int32_t error)
+{
+  return err_status(error);
+}
+
+int32_t mg_log_begin(struct mg_vm *vm, int32_t level, const char *event, uint32_t length)
+{
+  if (level < LOG_DEBUG || level > LOG_ERROR || !log_enabled((enum log_level)level))
+    return 0;
+  log_begin(&vm->log, (enum log_level)level, event, length);
+  return 1;
+}
+
+void mg_log_pair(struct mg_vm *vm, const char *key, uint32_t key_length, const char *value,
+                 uint32_t value_length)
+{
+  log_pair(&vm->log, key, key_length, value, value_length);
+}
+
+void mg_log_end(struct mg_vm *vm)
+{
+  log_end(&vm->log);
+}
+
+void mg_log_setup(int32_t level, int32_t json)
+{
+  log_setup((enum log_level)level, json);
+}
+
+double mg_time_now(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double mg_time_monotonic(void)
+{
+  return (double)uv_hrtime() / 1e9;
+}
+
+void mg_write(int32_t error, const char *text, uint32_t length)
+{
+  int fd = error ? STDERR_FILENO : STDOUT_FILENO;
+  while (length > 0) {
+    ssize_t done = write(fd, text, length);
+    if (done <= 0)
+      return; /* nobody reads any more */
+    text += done;
+    length -= (uint32_t)done;
+  }
+}
+
+struct mg_settings *mg_settings(struct mg_vm *vm)
+{
+  return &vm->settings;
+}
+
+void mg_settings_apply(struct mg_vm *vm)
+{
+  const struct mg_settings *settings = &vm->settings;
+  struct exchanges *all = vm->exchanges;
+  if (!all)
+    return;
+  all->stages = settings->stages;
+  all->config = (struct exchange_config){ .fields = settings->request_fields,
+                                          .public_http_port = settings->public_http_port,
+                                          .public_https_port = settings->public_https_port };
+  vm->server->limits = (struct http_limits){ .head_bytes = settings->header_bytes,
+                                             .target_bytes = settings->target_bytes,
+                                             .fields = settings->fields };
+  vm->server->timeouts = (struct h1_server_timeouts){ .head_ms = settings->client_header_ms,
+                                                      .body_ms = settings->client_body_ms,
+                                                      .keep_alive_ms = settings->keep_alive_ms,
+                                                      .send_ms = settings->client_send_ms,
+                                                      .tunnel_ms = settings->tunnel_ms };
+}
+
+void mg_trust_clear(struct mg_vm *vm)
+{
+  free(vm->exchanges->trusted);
+  vm->exchanges->trusted = NULL;
+  vm->exchanges->trusted_count = 0;
+}
+
+int32_t mg_trust(struct mg_vm *vm, const char *network, uint32_t length)
+{
+  struct exchanges *all = vm->exchanges;
+  struct cidr parsed;
+  int err = cidr_parse(network, length, &parsed);
+  if (err < 0)
+    return err;
+  struct cidr *trusted = realloc(all->trusted, (all->trusted_count + 1) * sizeof(*trusted));
+  if (!trusted)
+    return UV_ENOMEM;
+  trusted[all->trusted_count++] = parsed;
+  all->trusted = trusted;
+  return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Lua state of one thread: embedded modules, tasks, the hooks of exchanges. */
+#ifndef BRIDGE_VM_H
+#define BRIDGE_VM_H
+
+#include <stdatomic.h>
+
+#include <lua.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "bridge/api.h"
+#include "exchange/exchange.h"
+#include "http/h1/server.h"
+
+struct task;
+
+/* `turn` is odd while Lua runs and grows with each entry; the watchdog arms, the thread disarms. */
+struct vm_watch {
+  _Atomic uint64_t turn;
+  _Atomic int armed;
+  unsigned depth; /* of entries into Lua */
+};
+
+/* Owned by its thread; lives as long as it. */
+struct mg_vm {
+  lua_State *lua;
+  struct net_loop *loop;
+  struct pool *pool;
+  struct exchanges *exchanges;
+  void *owner;          /* struct worker */
+  const char *role;     /* "control", "worker" */
+  struct task *current; /* the one that runs now */
+  struct list idle;     /* tasks without work */
+  struct list ready;    /* tasks to go on at the loop's next turn */
+  struct task **tasks;
+  uint32_t task_count;
+  uint32_t task_cap;
+  uv_idle_t turn;   /* active while `ready` holds something */
+  int dispatch_ref; /* Lua: (stage, slot) -> verdict */
+  int start_ref;    /* Lua: (id), runs what mg.task.spawn was given */
+  struct vm_watch watch;
+  uint64_t script_errors;
+  struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
+  int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
+  struct mg_settings settings;
+  struct log_line log; /* the line that Lua writes now */
+};
+
+/* `loop`, `owner` and `role` are set beforehand; pool and exchanges may be NULL. 0, or an error that
+ * has been logged. */
+int vm_init(struct mg_vm *vm);
+/* Begins to close the handles; the loop must run once more before vm_fini. */
+void vm_close(struct mg_vm *vm);
+void vm_fini(struct mg_vm *vm);
+/* Calls a function of module moongate.boot with a pointer, outside any task: it cannot wait. Returns
+ * its integer result, or ERR_SCRIPT after logging. */
+int vm_call(struct mg_vm *vm, const char *function, const void *pointer);
+/* Starts moongate.boot's `function` with the arguments as a task that may wait. */
+int vm_start(struct mg_vm *vm, const char *function, int argc, char **argv);
+
+#endif

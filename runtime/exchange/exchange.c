@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* States of an exchange and the client's side of it. */
+#include "exchange/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "exchange/internal.h"
+
+enum {
+  ARENA_KEEP_BYTES = 16 * 1024
+};
+
+static const uint16_t moves[EX_STATE_COUNT] = {
+  [EX_FREE] = 1 << EX_HEAD,
+  [EX_HEAD] = 1 << EX_REQUEST | 1 << EX_RESPONSE | 1 << EX_LOG,
+  [EX_REQUEST] = 1 << EX_UPSTREAM | 1 << EX_RESPONSE | 1 << EX_LOG,
+  [EX_UPSTREAM] = 1 << EX_RETRY | 1 << EX_RESPONSE | 1 << EX_LOG,
+  [EX_RETRY] = 1 << EX_UPSTREAM | 1 << EX_RESPONSE | 1 << EX_LOG,
+  [EX_RESPONSE] = 1 << EX_RETRY | 1 << EX_RESPONSE | 1 << EX_ANSWER | 1 << EX_LOG,
+  [EX_ANSWER] = 1 << EX_TUNNEL | 1 << EX_LOG,
+  [EX_TUNNEL] = 1 << EX_LOG,
+  [EX_LOG] = 1 << EX_FREE,
+};
+
+void exchange_enter(struct exchange *exchange, enum exchange_state to)
+{
+  CHECK(moves[exchange->state] & 1 << to);
+  exchange->state = (uint8_t)to;
+}
+
+/* slots */
+
+void exchanges_init(struct exchanges *all)
+{
+  list_init(&all->free);
+  CHECK(uv_random(NULL, NULL, &all->seed, sizeof(all->seed), 0, NULL) == 0);
+}
+
+static void free_slot(struct exchange *exchange)
+{
+  buf_fini(&exchange->arena);
+  buf_fini(&exchange->body);
+  buf_fini(&exchange->answer);
+  buf_fini(&exchange->chunk);
+  buf_fini(&exchange->held_chunk);
+  head_fini(&exchange->request);
+  head_fini(&exchange->request_trailers);
+  head_fini(&exchange->outgoing);
+  head_fini(&exchange->response);
+  head_fini(&exchange->response_trailers);
+  free(exchange);
+}
+
+void exchanges_fini(struct exchanges *all)
+{
+  for (uint32_t i = 0; i < all->count; i++)
+    free_slot(all->slots[i]);
+  free(all->slots);
+  free(all->trusted);
+}
+
+static struct exchange *add_slot(struct exchanges *all)
+{
+  if (all->count == all->cap) {
+    uint32_t cap = all->cap ? all->cap * 2 : 64;
+    struct exchange **slots = realloc(all->slots, cap * sizeof(struct exchange *));
+    if (!slots)
+      return NULL;
+    all->slots = slots;
+    all->cap = cap;
+  }
+  struct exchange *exchange = calloc(1, sizeof(*exchange));
+  if (!exchange)
+    return NULL;
+  exchange->all = all;
+  exchange->record.slot = all->count;
+  list_init(&exchange->free_node);
+  all->slots[all->count++] = exchange;
+  return exchange;
+}
+
+struct exchange *exchange_at(const struct exchanges *all, uint32_t slot)
+{
+  return slot < all->count ? all->slots[slot] : NULL;
+}
+
+/* The heads keep their memory; text beyond the usual is given back. */
+static void reset(struct exchange *exchange)
+{
+  struct exchange old = *exchange;
+  head_clear(&old.request);
+  head_clear(&old.request_trailers);
+  head_clear(&old.outgoing);
+  head_clear(&old.response);
+  head_clear(&old.response_trailers);
+  if (old.arena.cap > ARENA_KEEP_BYTES)
+    buf_fini(&old.arena);
+  old.arena.len = 0;
+  buf_fini(&old.body);
+  buf_fini(&old.answer);
+  buf_fini(&old.chunk);
+  buf_fini(&old.held_chunk);
+  *exchange = (struct exchange){ .all = old.all,
+                                 .arena = old.arena,
+                                 .request = old.request,
+                                 .request_trailers = old.request_trailers,
+                                 .outgoing = old.outgoing,
+                                 .response = old.response,
+                                 .response_trailers = old.response_trailers };
+  exchange->record.slot = old.record.slot;
+  exchange->record.generation = old.record.generation + 1;
+  list_init(&exchange->free_node);
+}
+
+static struct exchange *take(struct exchanges *all)
+{
+  struct exchange *exchange;
+  if (list_empty(&all->free)) {
+    exchange = add_slot(all);
+  } else {
+    exchange = LIST_ENTRY(all->free.next, struct exchange, free_node);
+    list_remove(&exchange->free_node);
+  }
+  if (!exchange)
+    return NULL;
+  exchange_enter(exchange, EX_HEAD);
+  exchange->record.stages = all->stages;
+  exchange->record.endpoint = -1;
+  exchange->record.connect_s = exchange->record.first_byte_s = -1;
+  exchange->started_ns = uv_hrtime();
+  exchange->pin = all->pin;
+  if (exchange->pin) {
+    exchange->pin->uses++;
+    exchange->record.snapshot = exchange->pin->snapshot;
+  }
+  all->stats.requests++;
+  all->stats.active++;
+  return exchange;
+}
+
+/* the end */
+
+static void unpin(struct exchange_pin *pin)
+{
+  if (pin && --pin->uses == 0)
+    pin->on_unused(pin);
+}
+
+void exchanges_pin(struct exchanges *all, struct exchange_pin *pin)
+{
+  struct exchange_pin *old = all->pin;
+  if (pin)
+    pin->uses++;
+  all->pin = pin;
+  unpin(old);
+}
+
+static void finish_log(struct exchange *exchange)
+{
+  struct exchanges *all = exchange->all;
+  unpin(exchange->pin);
+  exchange_enter(exchange, EX_FREE);
+  reset(exchange);
+  all->stats.active--;
+  list_push(&all->free, &exchange->free_node);
+}
+
+static void count(struct exchange *exchange)
+{
+  struct exchange_stats *stats = &exchange->all->stats;
+  uint32_t class = exchange->record.status / 100;
+  stats->by_class[class < 6 ? class : 0]++;
+  stats->bytes_in += exchange->record.bytes_in;
+  stats->bytes_out += exchange->record.bytes_out;
+}
+
+/* A body that somebody waits for will never come. */
+static void end_body_wait(struct exchange *exchange, int err)
+{
+  exchange_body_fn *fn = exchange->body_fn;
+  exchange->body_fn = NULL;
+  if (fn)
+    fn(exchange->body_data, err);
+}
+
+void exchange_finish(struct exchange *exchange, int keep)
+{
+  forward_drop(exchange);
+  exchange->record.total_s = (double)(uv_hrtime() - exchange->started_ns) / 1e9;
+  exchange_enter(exchange, EX_LOG);
+  struct http_peer *client = exchange->client;
+  exchange->client = NULL;
+  count(exchange);
+  struct exchanges *all = exchange->all;
+  if (all->on_log)
+    all->on_log(all->data, exchange);
+  uint32_t generation = exchange->record.generation;
+  if (!exchange->waiting) {
+    if (exchange->record.stages & 1u << MG_STAGE_LOG)
+      exchange_stage(exchange, MG_STAGE_LOG);
+    else
+      finish_log(exchange);
+  } else if (exchange->record.generation == generation) {
+    end_body_wait(exchange, ERR_CLIENT_GONE); /* the stage ends, then the log stage follows */
+  }
+  if (client)
+    client->ops->release(client, keep); /* last: the next request may begin within */
+}
+
+/* stages */
+
+static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_verdict verdict);
+
+void exchange_stage(struct exchange *exchange, enum mg_stage stage)
+{
+  CHECK(!exchange->waiting);
+  enum exchange_verdict verdict = exchange->all->run(exchange->all->data, exchange, stage);
+  if (verdict == VERDICT_WAIT) {
+    exchange->waiting = 1;
+    exchange->waiting_stage = (uint8_t)stage;
+    return;
+  }
+  act(exchange, stage, verdict);
+}
+
+void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict)
+{
+  CHECK(exchange->waiting);
+  exchange->waiting = 0;
+  enum mg_stage stage = exchange->waiting_stage;
+  if (exchange->pending_err && exchange->state < EX_ANSWER)
+    answer_error(exchange, exchange->pending_err);
+  else if (exchange->state != EX_LOG || stage == MG_STAGE_LOG)
+    act(exchange, stage, verdict);
+  else if (exchange->record.stages & 1u << MG_STAGE_LOG)
+    exchange_stage(exchange, MG_STAGE_LOG); /* the client left while the stage waited */
+  else
+    finish_log(exchange);
+}
+
+static void act_on_request(struct exchange *exchange, enum exchange_verdict verdict)
+{
+  struct http_peer *client = exchange->client;
+  if (verdict == VERDICT_ABORT) {
+    exchange_finish(exchange, 0);
+  } else if (verdict == VERDICT_ANSWER) {
+    exchange_enter(exchange, EX_RESPONSE);
+    exchange->response_done = 1;
+    exchange->response_held = 1;
+    if (exchange->record.stages & 1u << MG_STAGE_RESPONSE)
+      exchange_stage(exchange, MG_STAGE_RESPONSE);
+    else
+      answer_send(exchange);
+  } else if (exchange->record.body_limit > 0 &&
+             exchange->record.body_length > exchange->record.body_limit) {
+    answer_error(exchange, ERR_BODY_TOO_LARGE);
+  } else if (exchange->record.endpoint < 0) {
+    answer_error(exchange, exchange->record.error ? exchange->record.error : ERR_NO_ENDPOINT);
+  } else if (exchange->record.buffer_request && !exchange->request_done) {
+    client->ops->read(client, 1); /* forward_start follows from on_complete */
+  } else {
+    forward_start(exchange);
+  }
+}
+
+static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_verdict verdict)
+{
+  switch (stage) {
+  case MG_STAGE_REQUEST:
+  case MG_STAGE_RETRY:
+    act_on_request(exchange, verdict);
+    break;
+  case MG_STAGE_RESPONSE:
+    if (verdict == VERDICT_ABORT)
+      answer_abort(exchange, ERR_SCRIPT);
+    else
+      answer_send(exchange);
+    break;
+  case MG_STAGE_REQUEST_BODY:
+    if (verdict == VERDICT_ANSWER)
+      act_on_request(exchange, verdict);
+    else if (verdict == VERDICT_ABORT)
+      exchange_finish(exchange, 0);
+    else
+      forward_request(exchange);
+    break;
+  case MG_STAGE_RESPONSE_BODY:
+    if (verdict == VERDICT_ABORT)
+      answer_abort(exchange, ERR_SCRIPT);
+    else
+      answer_body(exchange, NULL, 0);
+    break;
+  case MG_STAGE_LOG:
+    finish_log(exchange);
+    break;
+  case MG_STAGE_COUNT:
+    CHECK(0);
+  }
+}
+
+/* the client's codec */
+
+static struct exchange *of(struct http_peer *peer)
+{
+  return peer->owner;
+}
+
+static const struct http_message *on_begin(struct http_peer *peer)
+{
+  struct exchange *exchange = take(peer->context);
+  if (!exchange)
+    return NULL;
+  exchange->client = peer;
+  peer->owner = exchange;
+  exchange->message =
+      (struct http_message){ &exchange->arena, &exchange->request, &exchange->request_trailers };
+  return &exchange->message;
+}
+
+static void start(struct exchange *exchange)
+{
+  int err = fields_read(exchange);
+  if (err == 0)
+    err = fields_outgoing(exchange);
+  exchange_enter(exchange, EX_REQUEST);
+  if (err < 0)
+    answer_error(exchange, err);
+  else
+    exchange_stage(exchange, MG_STAGE_REQUEST);
+}
+
+/* A request without a body starts when it is whole, so that its answer finds the connection ready for
+ * the next one. */
+static void on_head(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  if (exchange->request.body_len == 0)
+    return;
+  peer->ops->read(peer, 0);
+  start(exchange);
+}
+
+static int over_limit(const struct exchange *exchange)
+{
+  const struct mg_request *record = &exchange->record;
+  return record->body_limit > 0 && record->bytes_in > (uint64_t)record->body_limit;
+}
+
+/* Before the head of an answer is out: an error is the answer, once no stage waits. */
+static void break_off(struct exchange *exchange, int err)
+{
+  struct http_peer *client = exchange->client;
+  client->ops->read(client, 0);
+  exchange->pending_err = err;
+  if (exchange->body_fn)
+    end_body_wait(exchange, err);
+  else if (!exchange->waiting)
+    answer_error(exchange, err);
+}
+
+static void on_body(struct http_peer *peer, const char *data, size_t len)
+{
+  struct exchange *exchange = of(peer);
+  exchange->record.bytes_in += len;
+  if (exchange->draining)
+    return;
+  if (over_limit(exchange) && exchange->state < EX_ANSWER) {
+    break_off(exchange, ERR_BODY_TOO_LARGE);
+    return;
+  }
+  if (buf_put(&exchange->body, data, len) < 0) {
+    answer_abort(exchange, ERR_NO_MEMORY);
+    return;
+  }
+  if (exchange->body_fn && exchange->state <= EX_REQUEST &&
+      exchange->body.len > exchange->body_max) {
+    peer->ops->read(peer, 0);
+    end_body_wait(exchange, ERR_BODY_TOO_LARGE);
+    return;
+  }
+  if (exchange->upstream_ready)
+    forward_request(exchange);
+}
+
+static void on_complete(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  exchange->request_done = 1;
+  if (exchange->state == EX_HEAD) {
+    start(exchange);
+  } else if (exchange->body_fn && exchange->state == EX_REQUEST) {
+    end_body_wait(exchange, 0);
+  } else if (exchange->state == EX_REQUEST && !exchange->waiting) {
+    forward_start(exchange); /* the body was to be gathered first */
+  } else if (exchange->upstream_ready) {
+    forward_request(exchange);
+  } else if (exchange->draining) {
+    exchange->draining = 0;
+    answer_send(exchange);
+  }
+}
+
+static void on_abort(struct http_peer *peer, int err)
+{
+  struct exchange *exchange = of(peer);
+  exchange->record.error = err;
+  if (err == ERR_CLIENT_GONE || exchange->state >= EX_ANSWER) {
+    exchange->gone = 1;
+    if (exchange->record.status == 0)
+      exchange->record.status = (uint32_t)err_status(ERR_CLIENT_GONE);
+    exchange_finish(exchange, 0);
+    return;
+  }
+  break_off(exchange, err);
+}
+
+static void on_drained(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  if (exchange->upstream)
+    forward_pace(exchange);
+}
+
+static void on_turn(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  if (exchange->upstream_ready && exchange->upstream->ops->flush(exchange->upstream) < 0)
+    answer_abort(exchange, ERR_UPSTREAM_CLOSED);
+}
+
+static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
+{
+  struct exchange *exchange = of(peer);
+  struct http_peer *upstream = exchange->upstream;
+  exchange->record.bytes_in += len;
+  if (!upstream || upstream->ops->tunnel(upstream, data, len) < 0)
+    exchange_finish(exchange, 0);
+  else if (upstream->ops->queued(upstream) > HIGH_WATER_BYTES)
+    peer->ops->read(peer, 0);
+}
+
+static void on_tunnel_end(struct http_peer *peer)
+{
+  exchange_finish(of(peer), 1);
+}
+
+const struct http_events exchange_client_events = {
+  .on_begin = on_begin,
+  .on_head = on_head,
+  .on_body = on_body,
+  .on_complete = on_complete,
+  .on_abort = on_abort,
+  .on_drained = on_drained,
+  .on_turn = on_turn,
+  .on_tunnel = on_tunnel,
+  .on_tunnel_end = on_tunnel_end,
+};
+
+/* for hooks */
+
+void exchange_answer_begin(struct exchange *exchange, uint32_t status, enum mg_source source)
+{
+  head_clear(&exchange->response);
+  head_clear(&exchange->response_trailers);
+  exchange->response.status = status;
+  exchange->response.version = 11;
+  exchange->answer.len = 0;
+  exchange->record.status = status;
+  exchange->record.source = source;
+}
+
+void exchange_want_request_body(struct exchange *exchange, size_t max, exchange_body_fn *fn,
+                                void *data)
+{
+  struct http_peer *client = exchange->client;
+  if (exchange->request_done || exchange->body.len > max) {
+    fn(data, exchange->body.len > max ? ERR_BODY_TOO_LARGE : 0);
+    return;
+  }
+  exchange->body_fn = fn;
+  exchange->body_data = data;
+  exchange->body_max = max;
+  client->ops->read(client, 1);
+}
+
+int exchange_set_target(struct exchange *exchange, const char *text, size_t len)
+{
+  if (len == 0 || text[0] != '/')
+    return ERR_BAD_REQUEST;
+  for (size_t i = 0; i < len; i++) {
+    if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f || text[i] == '#')
+      return ERR_BAD_REQUEST;
+  }
+  int err = text_put(&exchange->arena, text, len, &exchange->outgoing.target);
+  exchange_rebase(exchange);
+  return err;
+}

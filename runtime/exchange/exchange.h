@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and its answer: takes messages from a codec on either side, asks Lua at the stages,
+ * moves bodies with bounded memory. Knows neither the version of HTTP nor Lua.
+ *
+ * HEAD -> REQUEST -> UPSTREAM -> RESPONSE -> ANSWER -> LOG -> freed
+ * UPSTREAM -> RETRY -> UPSTREAM; REQUEST, UPSTREAM, RETRY -> RESPONSE when the gateway answers itself;
+ * ANSWER -> TUNNEL after 101; any -> LOG when the client leaves.
+ * HEAD: the head is incomplete. REQUEST: Lua decides. UPSTREAM: an attempt lives, no final head has
+ * come. RETRY: Lua chooses again. RESPONSE: the head of the answer stands, Lua may change it. ANSWER:
+ * the head is out, the body flows. TUNNEL: raw bytes both ways. LOG: both peers are gone. */
+#ifndef EXCHANGE_EXCHANGE_H
+#define EXCHANGE_EXCHANGE_H
+
+#include <time.h>
+
+#include "base/list.h"
+#include "exchange/record.h"
+#include "exchange/stage.h"
+#include "net/cidr.h"
+#include "net/loop.h"
+#include "upstream/pool.h"
+
+enum exchange_state {
+  EX_FREE,
+  EX_HEAD,
+  EX_REQUEST,
+  EX_UPSTREAM,
+  EX_RETRY,
+  EX_RESPONSE,
+  EX_ANSWER,
+  EX_TUNNEL,
+  EX_LOG,
+  EX_STATE_COUNT
+};
+
+/* What a stage said. */
+enum exchange_verdict {
+  VERDICT_GO_ON,
+  VERDICT_WAIT,
+  VERDICT_ANSWER,
+  VERDICT_ABORT
+};
+
+struct exchange;
+struct exchanges;
+
+/* Fields that the gateway adds to requests. */
+enum exchange_fields {
+  FIELDS_FORWARDED = 1, /* X-Forwarded-For, -Proto, -Host, -Port */
+  FIELDS_VIA = 2,
+  FIELDS_REAL_IP = 4,          /* X-Real-IP */
+  FIELDS_SCHEME = 8,           /* X-Scheme, X-Forwarded-Scheme */
+  FIELDS_REQUEST_ID = 16,      /* X-Request-ID */
+  FIELDS_ORIGINAL_URI = 32,    /* X-Original-URI */
+  FIELDS_FORWARDED_APPEND = 64 /* X-Forwarded-For is extended, not replaced */
+};
+
+/* Set by Lua when settings change; read by each new exchange. */
+struct exchange_config {
+  uint32_t fields;
+  uint32_t public_http_port;
+  uint32_t public_https_port;
+};
+
+/* Counters of one worker, written by it alone and read by any thread. */
+struct exchange_stats {
+  uint64_t requests;
+  uint64_t by_class[6]; /* answers by status / 100; [0]: none was given */
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+  uint64_t attempts;
+  uint64_t retries;
+  uint64_t upstream_errors;
+  uint64_t active;
+};
+
+/* What requests are pinned to. Each holds one use of the pin it began with. */
+struct exchange_pin {
+  void *snapshot;
+  uint64_t uses; /* requests, and 1 while it is the present one */
+  void (*on_unused)(struct exchange_pin *pin);
+};
+
+/* One worker's exchanges. */
+struct exchanges {
+  struct net_loop *loop;
+  struct pool *pool;
+  /* Runs a stage; when it waits, exchange_resume follows with its verdict. */
+  enum exchange_verdict (*run)(void *data, struct exchange *exchange, enum mg_stage stage);
+  /* One line for the access log, or NULL. */
+  void (*on_log)(void *data, const struct exchange *exchange);
+  void *data;
+  struct exchange_pin *pin; /* for new requests; NULL: none */
+  struct exchange_config config;
+  struct exchange_stats stats;
+  uint32_t stages;      /* what a request that never reached Lua shows to it */
+  struct cidr *trusted; /* proxies whose forwarding fields are believed; owned */
+  uint32_t trusted_count;
+  uint64_t seed;  /* of request ids */
+  time_t date_at; /* the second that `date` tells */
+  size_t date_len;
+  char date[32];
+  struct exchange **slots;
+  uint32_t count;
+  uint32_t cap;
+  struct list free;
+};
+
+/* Called once: the body asked for is whole (0), too long, or will never come. */
+typedef void exchange_body_fn(void *data, int err);
+
+struct exchange {
+  struct mg_request record; /* first: Lua's pointer is this one */
+  struct exchanges *all;
+  struct list free_node;
+  struct http_peer *client;           /* NULL once released */
+  struct http_peer *upstream;         /* NULL while there is no attempt */
+  struct http_message message;        /* what the client's codec parses into */
+  struct http_message answer_message; /* the upstream's */
+  struct buf arena;
+  const char *texts_base; /* the arena that the record's texts point into */
+  struct head request;
+  struct head request_trailers;
+  struct head outgoing; /* the request as it goes upstream; valid from REQUEST on */
+  struct head response;
+  struct head response_trailers;
+  struct span path;
+  struct span host;
+  struct span client_ip;
+  struct span request_id;
+  struct buf body;        /* request bytes not sent yet, or kept for another attempt */
+  size_t body_sent;       /* of `body` */
+  struct buf answer;      /* response bytes held while Lua looks at the head, or our own body */
+  struct buf chunk;       /* what a body hook made of the present chunk */
+  struct buf held_chunk;  /* the present chunk, while the response hook looks at it */
+  const char *chunk_data; /* the present chunk of a body hook */
+  size_t chunk_len;
+  size_t hooked;             /* of `body`: what the body hook has seen */
+  int pending_err;           /* came while a stage waited; answered when it is over */
+  exchange_body_fn *body_fn; /* somebody waits for the whole request or response body */
+  void *body_data;
+  size_t body_max;
+  uint64_t started_ns;
+  uint64_t attempt_ns;
+  struct exchange_pin *pin;
+  uint8_t state;   /* enum exchange_state */
+  uint8_t waiting; /* a stage waits; `waiting_stage` says which */
+  uint8_t waiting_stage;
+  uint8_t request_done;  /* the request is read whole */
+  uint8_t request_ended; /* ... and sent whole */
+  uint8_t response_done; /* the response is read whole, or made */
+  uint8_t response_held; /* response bytes go to `answer` for now */
+  uint8_t body_dropped;  /* `body` no longer holds all that was sent: no other attempt */
+  uint8_t continued;     /* 100 Continue was sent or is not wanted */
+  uint8_t chunk_last;
+  uint8_t chunk_replaced;
+  uint8_t hooked_last; /* the body hook has seen the end */
+  uint8_t draining;    /* the answer waits until the request's body is read */
+  uint8_t upstream_ready;
+  uint8_t fresh_only;    /* the next attempt wants a new connection */
+  uint8_t body_replaced; /* `answer` replaces the upstream's body */
+  uint8_t gone;          /* the client left */
+  uint8_t trusted;       /* the peer's forwarding fields are believed */
+};
+
+/* `run`, `data`, `pool` and `loop` are set by the caller beforehand. */
+void exchanges_init(struct exchanges *all);
+/* Ends none: call when no exchange lives. */
+void exchanges_fini(struct exchanges *all);
+/* New requests get `pin`; the one before goes with the last of its requests. */
+void exchanges_pin(struct exchanges *all, struct exchange_pin *pin);
+/* Of codecs on the client's side; http_peer.context is the struct exchanges. */
+extern const struct http_events exchange_client_events;
+
+/* The stage that waited is over. May end: exchange. */
+void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict);
+/* The exchange behind a slot, or NULL. */
+struct exchange *exchange_at(const struct exchanges *all, uint32_t slot);
+
+/* For hooks; each call leaves the record's texts pointing at the right place. */
+
+/* Makes the gateway's own answer: head and body are filled by the caller afterwards through
+ * exchange->response and exchange->answer; the verdict of the stage is then VERDICT_ANSWER. */
+void exchange_answer_begin(struct exchange *exchange, uint32_t status, enum mg_source source);
+/* Asks for the whole request body, up to `max` bytes; `fn` follows, perhaps at once. */
+void exchange_want_request_body(struct exchange *exchange, size_t max, exchange_body_fn *fn,
+                                void *data);
+/* The same for the body of the response, in the RESPONSE stage. */
+void exchange_want_response_body(struct exchange *exchange, size_t max, exchange_body_fn *fn,
+                                 void *data);
+/* Points the record's texts into the arena again, after something was put there. */
+void exchange_rebase(struct exchange *exchange);
+/* Changes what routes match, before the route is chosen. */
+MG_MUST_USE int exchange_match_target(struct exchange *exchange, struct span target);
+MG_MUST_USE int exchange_match_host(struct exchange *exchange, const char *host, size_t len);
+/* Sets the request target that goes upstream: ERR_BAD_REQUEST when it could not stand in a head. */
+MG_MUST_USE int exchange_set_target(struct exchange *exchange, const char *text, size_t len);
+
+#endif

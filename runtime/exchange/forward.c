@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upstream's side of an exchange: attempts, the request on its way out, the response coming in. */
+#include "base/check.h"
+#include "base/err.h"
+#include "exchange/internal.h"
+
+static struct exchange *of(struct http_peer *peer)
+{
+  return peer->owner;
+}
+
+void forward_drop(struct exchange *exchange)
+{
+  struct http_peer *upstream = exchange->upstream;
+  exchange->upstream = NULL;
+  exchange->upstream_ready = 0;
+  if (upstream)
+    upstream->ops->release(upstream, exchange->response_done && exchange->request_ended);
+}
+
+/* RFC 9110 9.2.2. */
+static int is_idempotent(const struct exchange *exchange)
+{
+  const char *method = span_text(&exchange->arena, exchange->request.method);
+  uint32_t len = exchange->request.method.len;
+  return !(text_equal(method, len, "POST", 4) || text_equal(method, len, "PATCH", 5) ||
+           text_equal(method, len, "LOCK", 4));
+}
+
+/* Whether a further attempt would send the very same request. `sent`: it may have been seen. */
+static int may_repeat(const struct exchange *exchange, int sent)
+{
+  if (exchange->body_dropped || exchange->request.upgrade)
+    return 0;
+  return !sent || is_idempotent(exchange) || (exchange->record.retry_on & MG_RETRY_NON_IDEMPOTENT);
+}
+
+static int time_is_left(const struct exchange *exchange)
+{
+  uint32_t limit_ms = exchange->record.tries_ms;
+  return limit_ms == 0 || (uv_hrtime() - exchange->attempt_ns) / 1000000 < limit_ms;
+}
+
+static void retry(struct exchange *exchange)
+{
+  exchange->body_sent = 0;
+  exchange->request_ended = 0;
+  exchange->all->stats.retries++;
+  exchange_enter(exchange, EX_RETRY);
+  exchange_stage(exchange, MG_STAGE_RETRY);
+}
+
+static uint32_t reason_of(int err)
+{
+  if (err == ERR_CONNECT_TIMEOUT || err == ERR_UPSTREAM_TIMEOUT)
+    return MG_RETRY_TIMEOUT;
+  return err == ERR_UPSTREAM_PROTOCOL ? MG_RETRY_INVALID_HEADER : MG_RETRY_ERROR;
+}
+
+static uint32_t reason_of_status(uint32_t status)
+{
+  switch (status) {
+  case 500:
+    return MG_RETRY_500;
+  case 502:
+    return MG_RETRY_502;
+  case 503:
+    return MG_RETRY_503;
+  case 504:
+    return MG_RETRY_504;
+  case 403:
+    return MG_RETRY_403;
+  case 404:
+    return MG_RETRY_404;
+  case 429:
+    return MG_RETRY_429;
+  default:
+    return 0;
+  }
+}
+
+static int may_retry(const struct exchange *exchange, uint32_t reason, int sent)
+{
+  return exchange->record.retry_on & reason && exchange->record.tries > 0 &&
+         may_repeat(exchange, sent) && time_is_left(exchange);
+}
+
+/* The attempt is over without an answer. */
+static void fail(struct exchange *exchange, int err)
+{
+  int was_ready = exchange->upstream_ready;
+  const struct http_peer *upstream = exchange->upstream;
+  int stale = upstream && upstream->ops->is_stale(upstream) && err == ERR_UPSTREAM_CLOSED;
+  exchange->record.error = err;
+  forward_drop(exchange);
+  if (exchange->state > EX_RESPONSE) {
+    exchange_finish(exchange, 0);
+    return;
+  }
+  if (exchange->waiting) {
+    exchange->pending_err = err;
+    if (exchange->body_fn) {
+      exchange_body_fn *fn = exchange->body_fn;
+      exchange->body_fn = NULL;
+      fn(exchange->body_data, err);
+    }
+    return;
+  }
+  if (stale && may_repeat(exchange, is_idempotent(exchange) ? 0 : was_ready)) {
+    exchange->fresh_only = 1; /* not an attempt: the connection had died while it was kept */
+    exchange->body_sent = 0;
+    exchange->request_ended = 0;
+    exchange->record.attempts--;
+    forward_start(exchange);
+    return;
+  }
+  exchange->all->stats.upstream_errors++;
+  if (exchange->state == EX_UPSTREAM && may_retry(exchange, reason_of(err), was_ready))
+    retry(exchange);
+  else
+    answer_error(exchange, err);
+}
+
+static const struct http_message *on_begin(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  if (!exchange)
+    return NULL;
+  head_clear(&exchange->response);
+  head_clear(&exchange->response_trailers);
+  exchange->answer_message =
+      (struct http_message){ &exchange->arena, &exchange->response, &exchange->response_trailers };
+  return &exchange->answer_message;
+}
+
+/* 100 ends here: the client got its own (RFC 9110 10.1.1). Others are passed on. */
+static void on_interim(struct exchange *exchange)
+{
+  struct http_peer *client = exchange->client;
+  exchange_rebase(exchange);
+  if (exchange->response.status == 100)
+    return;
+  head_strip_hop_by_hop(&exchange->response, &exchange->arena);
+  if (client->ops->send_head(client, &exchange->response, &exchange->arena, 0) < 0 ||
+      client->ops->flush(client) < 0)
+    exchange_finish(exchange, 0);
+}
+
+static void on_head(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  uint32_t status = exchange->response.status;
+  if (status < 200 && status != 101) {
+    on_interim(exchange);
+    return;
+  }
+  struct mg_request *record = &exchange->record;
+  record->first_byte_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
+  record->upstream_status = status;
+  uint32_t reason = reason_of_status(status);
+  if (reason && may_retry(exchange, reason, 1)) {
+    forward_drop(exchange);
+    retry(exchange);
+    return;
+  }
+  record->status = status;
+  record->source = MG_SOURCE_UPSTREAM;
+  record->error = 0;
+  exchange_enter(exchange, EX_RESPONSE);
+  exchange->response_held = 1;
+  exchange_rebase(exchange);
+  if (status == 101 && !exchange->request.upgrade) {
+    fail(exchange, ERR_UPSTREAM_PROTOCOL);
+    return;
+  }
+  int err = fields_response(exchange);
+  if (err < 0)
+    fail(exchange, err);
+  else if (record->stages & 1u << MG_STAGE_RESPONSE && status != 101)
+    exchange_stage(exchange, MG_STAGE_RESPONSE);
+  else
+    answer_send(exchange);
+}
+
+/* Held bytes are bounded: pace stops the upstream past HIGH_WATER_BYTES. */
+static void on_body(struct http_peer *peer, const char *data, size_t len)
+{
+  struct exchange *exchange = of(peer);
+  if (!exchange->response_held) {
+    answer_body(exchange, data, len);
+    return;
+  }
+  if (buf_put(&exchange->answer, data, len) < 0) {
+    answer_abort(exchange, ERR_NO_MEMORY);
+    return;
+  }
+  if (exchange->body_fn && exchange->answer.len > exchange->body_max) {
+    exchange_body_fn *fn = exchange->body_fn;
+    exchange->body_fn = NULL;
+    fn(exchange->body_data, ERR_BODY_TOO_LARGE);
+  } else {
+    forward_pace(exchange);
+  }
+}
+
+static void on_complete(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  exchange->response_done = 1;
+  exchange_rebase(exchange);
+  if (!exchange->response_held) {
+    answer_end(exchange);
+  } else if (exchange->body_fn) {
+    exchange_body_fn *fn = exchange->body_fn;
+    exchange->body_fn = NULL;
+    fn(exchange->body_data, 0);
+  }
+}
+
+static void on_abort(struct http_peer *peer, int err)
+{
+  fail(of(peer), err);
+}
+
+static void on_drained(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  struct http_peer *client = exchange->client;
+  if (exchange->state == EX_TUNNEL)
+    client->ops->read(client, 1);
+  else if (exchange->upstream_ready && !exchange->request_ended)
+    forward_request(exchange);
+}
+
+static void on_turn(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  struct http_peer *client = exchange->client;
+  if (exchange->state >= EX_ANSWER && client->ops->flush(client) < 0)
+    exchange_finish(exchange, 0);
+}
+
+static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
+{
+  struct exchange *exchange = of(peer);
+  struct http_peer *client = exchange->client;
+  exchange->record.bytes_out += len;
+  if (client->ops->tunnel(client, data, len) < 0)
+    exchange_finish(exchange, 0);
+  else
+    forward_pace(exchange);
+}
+
+static void on_tunnel_end(struct http_peer *peer)
+{
+  exchange_finish(of(peer), 1);
+}
+
+static void on_ready(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  exchange->upstream_ready = 1;
+  exchange->record.connect_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
+  int more = exchange->request.body_len != 0;
+  exchange->outgoing.body_len = exchange->request.body_len;
+  if (exchange->request_done && !exchange->body_dropped) {
+    exchange->outgoing.body_len = (int64_t)exchange->body.len;
+    more = more || exchange->body.len > 0;
+  }
+  if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && more)
+    exchange->outgoing.body_len = -1;
+  exchange->outgoing.version = exchange->record.http10 ? 10 : 11;
+  int err = peer->ops->send_head(peer, &exchange->outgoing, &exchange->arena, more);
+  if (err < 0)
+    fail(exchange, err);
+  else
+    forward_request(exchange);
+}
+
+static const struct http_events upstream_events = {
+  .on_begin = on_begin,
+  .on_head = on_head,
+  .on_body = on_body,
+  .on_complete = on_complete,
+  .on_abort = on_abort,
+  .on_drained = on_drained,
+  .on_turn = on_turn,
+  .on_tunnel = on_tunnel,
+  .on_tunnel_end = on_tunnel_end,
+  .on_ready = on_ready,
+};
+
+void forward_start(struct exchange *exchange)
+{
+  struct exchanges *all = exchange->all;
+  struct mg_request *record = &exchange->record;
+  const struct pool_timeouts timeouts = { record->connect_ms, record->send_ms, record->read_ms };
+  int fresh = 0;
+  if (exchange->state != EX_UPSTREAM)
+    exchange_enter(exchange, EX_UPSTREAM);
+  if (record->attempts++ == 0)
+    exchange->attempt_ns = uv_hrtime();
+  if (record->tries > 0)
+    record->tries--;
+  all->stats.attempts++;
+  int err = pool_take(all->pool, record->endpoint, &timeouts, &upstream_events, exchange,
+                      exchange->fresh_only, &exchange->upstream, &fresh);
+  exchange->fresh_only = 0;
+  if (err < 0) {
+    exchange->upstream = NULL;
+    record->error = err;
+    if (may_retry(exchange, MG_RETRY_ERROR, 0))
+      retry(exchange);
+    else
+      answer_error(exchange, err);
+  } else if (!fresh) {
+    on_ready(exchange->upstream);
+  }
+}
+
+static void send_continue(struct exchange *exchange)
+{
+  struct http_peer *client = exchange->client;
+  exchange->continued = 1;
+  if (!exchange->request.expect_continue || exchange->record.bytes_in > 0)
+    return;
+  const struct head interim = { .status = 100, .version = 11 };
+  if (client->ops->send_head(client, &interim, &exchange->arena, 0) == 0)
+    (void)client->ops->flush(client); /* a dead client shows when it is read */
+}
+
+/* What was sent is kept for another attempt while it is little. */
+static void drop_sent(struct exchange *exchange)
+{
+  if (exchange->body.len <= REPLAY_BYTES && !exchange->body_dropped &&
+      exchange->state < EX_RESPONSE)
+    return;
+  exchange->body_dropped = 1;
+  buf_drop(&exchange->body, exchange->body_sent);
+  exchange->hooked =
+      exchange->hooked > exchange->body_sent ? exchange->hooked - exchange->body_sent : 0;
+  exchange->body_sent = 0;
+}
+
+static int send_pending(struct exchange *exchange)
+{
+  struct http_peer *upstream = exchange->upstream;
+  size_t len = exchange->body.len - exchange->body_sent;
+  if (len == 0)
+    return 0;
+  int err = upstream->ops->send_body(upstream, exchange->body.data + exchange->body_sent, len);
+  exchange->body_sent = exchange->body.len;
+  if (err == 0)
+    drop_sent(exchange);
+  return err;
+}
+
+/* With a body hook, Lua sees each piece first. Returns 1 when it has to be waited for. */
+static int hook_pending(struct exchange *exchange)
+{
+  if (exchange->waiting)
+    return 1;
+  if (exchange->chunk_data) { /* the hook has seen it */
+    exchange->chunk_data = NULL;
+    size_t from = exchange->body.len - exchange->chunk_len;
+    if (exchange->chunk_replaced) {
+      exchange->body.len = from;
+      if (buf_put(&exchange->body, exchange->chunk.data, exchange->chunk.len) < 0)
+        return -1;
+    }
+    exchange->hooked = exchange->body.len;
+    exchange->hooked_last = exchange->chunk_last;
+    exchange->chunk_replaced = 0;
+    exchange->chunk.len = 0;
+  }
+  int fresh = exchange->body.len > exchange->hooked;
+  if (!fresh && (!exchange->request_done || exchange->hooked_last))
+    return 0;
+  exchange->chunk_data = fresh ? exchange->body.data + exchange->hooked : "";
+  exchange->chunk_len = exchange->body.len - exchange->hooked;
+  exchange->chunk_last = exchange->request_done;
+  exchange->client->ops->read(exchange->client, 0);
+  exchange_stage(exchange, MG_STAGE_REQUEST_BODY);
+  return 1;
+}
+
+void forward_request(struct exchange *exchange)
+{
+  struct http_peer *upstream = exchange->upstream;
+  struct http_peer *client = exchange->client;
+  if (!upstream || !exchange->upstream_ready || exchange->request_ended)
+    return;
+  if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && exchange->request.body_len != 0) {
+    int waits = hook_pending(exchange);
+    if (waits != 0)
+      return;
+  }
+  int err = send_pending(exchange);
+  if (err == 0 && exchange->request_done) {
+    exchange->request_ended = 1;
+    err = upstream->ops->send_end(upstream, &exchange->request_trailers, &exchange->arena);
+  }
+  if (err == 0 && (exchange->request_ended || exchange->state == EX_UPSTREAM))
+    err = upstream->ops->flush(upstream);
+  if (err < 0) {
+    fail(exchange, ERR_UPSTREAM_CLOSED);
+    return;
+  }
+  if (exchange->request_ended)
+    return;
+  if (!exchange->continued)
+    send_continue(exchange);
+  client->ops->read(client, upstream->ops->queued(upstream) <= HIGH_WATER_BYTES);
+}
+
+void forward_pace(struct exchange *exchange)
+{
+  struct http_peer *upstream = exchange->upstream;
+  struct http_peer *client = exchange->client;
+  if (!upstream || exchange->response_done)
+    return;
+  size_t held = exchange->body_fn ? 0 : exchange->answer.len;
+  int room = client->ops->queued(client) + held <= HIGH_WATER_BYTES;
+  int stalled = exchange->waiting && exchange->waiting_stage == MG_STAGE_RESPONSE_BODY;
+  upstream->ops->read(upstream, room && !stalled);
+}
+
+void exchange_want_response_body(struct exchange *exchange, size_t max, exchange_body_fn *fn,
+                                 void *data)
+{
+  if (exchange->response_done || exchange->answer.len > max) {
+    fn(data, exchange->answer.len > max ? ERR_BODY_TOO_LARGE : 0);
+    return;
+  }
+  exchange->body_fn = fn;
+  exchange->body_data = data;
+  exchange->body_max = max;
+  forward_pace(exchange);
+}

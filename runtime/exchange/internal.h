@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of exchange/ share and nobody else sees. In the order of the flow: fields.c reads the
+ * request's head and writes the outgoing ones, forward.c drives the upstream, answer.c the client. */
+#ifndef EXCHANGE_INTERNAL_H
+#define EXCHANGE_INTERNAL_H
+
+#include "exchange/exchange.h"
+
+enum {
+  HIGH_WATER_BYTES = 128 * 1024,
+  REPLAY_BYTES = 64 * 1024,
+  DRAIN_BYTES = 256 * 1024
+};
+
+void exchange_enter(struct exchange *exchange, enum exchange_state to);
+/* Runs a stage and acts on its verdict. May end: exchange. */
+void exchange_stage(struct exchange *exchange, enum mg_stage stage);
+/* Both peers are let go, then the log stage. `keep`: the client may send another request.
+ * May end: exchange. */
+void exchange_finish(struct exchange *exchange, int keep);
+
+/* fields.c */
+/* Fills the record from the head. 0, or the error that answers the request. */
+MG_MUST_USE int fields_read(struct exchange *exchange);
+/* Copies the request's head to `outgoing`, less what must not be forwarded, plus what a gateway adds. */
+MG_MUST_USE int fields_outgoing(struct exchange *exchange);
+/* Makes the upstream's head fit for the client. */
+MG_MUST_USE int fields_response(struct exchange *exchange);
+/* Adds Date where it is missing. */
+MG_MUST_USE int fields_date(struct exchange *exchange);
+
+/* forward.c */
+/* Makes an attempt at record.endpoint. May end: exchange. */
+void forward_start(struct exchange *exchange);
+/* Request bytes or the request's end have come, or there is room again. May end: exchange. */
+void forward_request(struct exchange *exchange);
+/* Drops the present attempt, if any. */
+void forward_drop(struct exchange *exchange);
+/* Stops or goes on reading the upstream as the client's queue and hooks allow. */
+void forward_pace(struct exchange *exchange);
+
+/* answer.c */
+/* The gateway's own answer for an error; before the head is out. May end: exchange. */
+void answer_error(struct exchange *exchange, int err);
+/* Sends the head as it stands and what is held of the body. May end: exchange. */
+void answer_send(struct exchange *exchange);
+/* A piece of the response body. May end: exchange. */
+void answer_body(struct exchange *exchange, const char *data, size_t len);
+/* The response is whole. May end: exchange. */
+void answer_end(struct exchange *exchange);
+/* The answer cannot be finished: the client must see that it is cut. May end: exchange. */
+void answer_abort(struct exchange *exchange, int err);
+
+#endif

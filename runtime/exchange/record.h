@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Lua reads and writes of an exchange in place, without a call. Part of bridge/api.h, which takes
+ * in the text between the markers; here because the exchange fills it. */
+#ifndef EXCHANGE_RECORD_H
+#define EXCHANGE_RECORD_H
+
+#include <stdint.h>
+
+/* cdef-begin */
+/* Borrowed bytes, not ended by NUL. Valid until the next call that changes the exchange. */
+struct mg_text {
+  const char *data;
+  uint32_t length;
+};
+
+/* One request and its answer. The record's memory lives as long as its worker, so reading through an
+ * old pointer is safe; `generation` tells whether it is still the same request. */
+struct mg_request {
+  uint32_t slot;
+  uint32_t generation;
+  struct mg_text method;    /* as received */
+  struct mg_text target;    /* raw request target as received: path?query */
+  struct mg_text path;      /* decoded, dot segments resolved, slashes merged: what routes match */
+  struct mg_text query;     /* raw, without '?'; data is null when there is no '?' */
+  struct mg_text host;      /* lower case, without port */
+  struct mg_text authority; /* Host as received */
+  struct mg_text client_ip; /* the client behind trusted proxies */
+  struct mg_text peer_ip;   /* the other end of the connection */
+  uint32_t client_port;
+  uint32_t local_port; /* of the listener */
+  uint32_t version;    /* 10, 11, 20 */
+  uint32_t secure;     /* 1: the client used TLS, or a trusted proxy says so */
+  uint32_t tls;        /* 1: this connection is TLS */
+  uint32_t upgrade;    /* 1: the client asks for another protocol */
+  int64_t body_length; /* -1: not known in advance */
+  double started_s;    /* wall clock, seconds */
+
+  /* Decided by Lua in the request stages. */
+  void *snapshot;    /* struct mg_snapshot that this request is pinned to */
+  const void *route; /* of the snapshot's host part */
+  int32_t endpoint;  /* number from mg_endpoint; -1: none */
+  uint32_t stages;   /* bits of the stages that Lua wants to see: 1 << MG_STAGE_x */
+  uint32_t connect_ms;
+  uint32_t send_ms;
+  uint32_t read_ms;
+  uint32_t tries;          /* attempts that may still be made */
+  uint32_t tries_ms;       /* time for all attempts together, 0: no limit */
+  uint32_t retry_on;       /* bits MG_RETRY_x */
+  int64_t body_limit;      /* bytes of the request body, 0: no limit */
+  uint32_t buffer_request; /* 1: the body is gathered whole before it goes upstream */
+  uint32_t http10;         /* 1: HTTP/1.0 towards the upstream */
+
+  /* Facts of the answer, for the response and log stages. */
+  uint32_t status;
+  uint32_t source;          /* MG_SOURCE_x: who made the answer */
+  int32_t error;            /* why the gateway answered itself, 0: no error */
+  uint32_t attempts;        /* made so far */
+  uint32_t upstream_status; /* 0: no answer of an upstream came */
+  double connect_s;         /* durations in seconds, -1: did not happen */
+  double first_byte_s;
+  double total_s;
+  uint64_t bytes_in;  /* body bytes from the client */
+  uint64_t bytes_out; /* body bytes to the client */
+};
+/* cdef-end */
+
+#endif
