@@ -62,6 +62,8 @@ uint32_t mg_hash_path(const char *path, uint32_t length, uint32_t *marks, uint32
 int32_t mg_md5(const char *bytes, uint32_t length, char *out);
 /* 1 when both texts hold the same `length` bytes. */
 int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length);
+/* Where `byte` stands at or after `from`; `length` when it does not. */
+uint32_t mg_bytes_find(const char *bytes, uint32_t length, uint32_t from, uint32_t byte);
 /* Length of the decoded value of the first parameter `name`, which is written to `out`. -1: there is
  * none. -2: it is longer than `out_size`. */
 int32_t mg_query_value(const char *query, uint32_t length, const char *name, uint32_t name_length,

@@ -51,6 +51,12 @@ int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length)
   return length == 0 || memcmp(a, b, length) == 0;
 }
 
+uint32_t mg_bytes_find(const char *bytes, uint32_t length, uint32_t from, uint32_t byte)
+{
+  const char *found = from < length ? memchr(bytes + from, (int)byte, length - from) : NULL;
+  return found ? (uint32_t)(found - bytes) : length;
+}
+
 int32_t mg_query_value(const char *query, uint32_t length, const char *name, uint32_t name_length,
                        char *out, uint32_t out_size)
 {
