@@ -1,0 +1,376 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Turns the model into a snapshot. What has not changed keeps its part: a host or service that is
+-- the same table as last time is not looked into; one that is another table of
+-- equal content is found out by comparison. Control thread only.
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local block = require("moongate.snapshot.block")
+local host_layout = require("moongate.snapshot.host")
+local interner = require("moongate.snapshot.interner")
+local layout = require("moongate.snapshot.layout")
+
+local M = {}
+
+local Writer = {}
+Writer.__index = Writer
+
+local SERVICE = ffi.typeof("struct mg_service *")
+local ENDPOINT = ffi.typeof("struct mg_endpoint *")
+local PLAN = ffi.typeof("struct mg_plan *")
+
+---@class moongate.WriterOptions
+---@field encode fun(value: any): string  JSON text with sorted keys
+---@field serial? integer  where the numbers of parts begin; a second writer of one process goes on
+---  from the first one's `serial`
+---@field certificate? fun(entry: table): ffi.cdata*?, string?  loads a certificate of the model: a
+---  `struct mg_certificate *` of which the writer owns one reference, or nil and why not
+---@field certificate_free? fun(certificate: ffi.cdata*)
+
+---@param options moongate.WriterOptions
+---@return moongate.Writer
+function M.new(options)
+  return setmetatable({
+    encode = options.encode,
+    load_certificate = options.certificate,
+    free_certificate = options.certificate_free,
+    serial = options.serial or 0,
+    block = block.new(),
+    plan_block = block.new(), -- plans are met while a host is being laid out
+    hosts = {}, -- name -> record {entry, part, faults, services, plans, uses}
+    services = interner.new(), -- records have {service, part}
+    plans = interner.new(), -- records have {part}
+    certificates = {}, -- key -> {certificate, err}
+  }, Writer)
+end
+
+local function same(a, b)
+  if a == b then
+    return true
+  elseif type(a) ~= "table" or type(b) ~= "table" then
+    return false
+  end
+  for key, value in pairs(a) do
+    if not same(value, b[key]) then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+local function check(result)
+  if result == nil or type(result) == "number" and result < 0 then
+    error("out of memory while a snapshot is built", 0)
+  end
+  return result
+end
+
+local function part_of(self)
+  return check(C.mg_part_new(self.block.data, self.block.used))
+end
+
+local function next_serial(self)
+  self.serial = self.serial + 1
+  return self.serial
+end
+
+-- --- services and plans ------------------------------------------------------
+
+local function without_endpoints(service)
+  local rest = {}
+  for key, value in pairs(service) do
+    if key ~= "endpoints" then
+      rest[key] = value
+    end
+  end
+  return rest
+end
+
+local function write_endpoints(out, endpoints)
+  local at = out:take(#endpoints * ffi.sizeof("struct mg_endpoint"))
+  for i, endpoint in ipairs(endpoints) do
+    local zone = endpoint.zone or ""
+    local address_at, zone_at = out:put(endpoint.address), out:put(zone)
+    local into = ffi.cast(ENDPOINT, out.data + at)[i - 1]
+    into.address.at, into.address.length = address_at, #endpoint.address
+    into.zone.at, into.zone.length = zone_at, #zone
+    into.port, into.weight = endpoint.port, endpoint.weight or 1
+  end
+  return at
+end
+
+local function service_part(self, name, service)
+  local out = self.block
+  out:clear()
+  local endpoints = service.endpoints or {}
+  out:take(ffi.sizeof("struct mg_service"))
+  local endpoints_at = write_endpoints(out, endpoints)
+  local rest = self.encode(without_endpoints(service))
+  local name_at, rest_at = out:put(name), out:put(rest)
+  local into = ffi.cast(SERVICE, out.data)
+  into.serial = next_serial(self)
+  into.endpoint_count, into.endpoints_at = #endpoints, endpoints_at
+  into.protocol = layout.PROTOCOLS[service.protocol or "http"] or layout.PROTOCOLS.http
+  into.name.at, into.name.length = name_at, #name
+  into.rest.at, into.rest.length = rest_at, #rest
+  return part_of(self)
+end
+
+local function drop_part(record)
+  if record.part then
+    C.mg_part_unref(record.part)
+  end
+  record.part, record.service = nil, nil
+end
+
+-- The model itself holds each service once, so that its id stays while no route refers to it.
+local function update_services(self, services)
+  for name, service in pairs(services) do
+    local record = self.services:get(name)
+    if not record or not record.service then
+      record = self.services:hold(name)
+    end
+    if not same(record.service, service) then
+      drop_part(record)
+      record.part = service_part(self, name, service)
+    end
+    record.service = service
+  end
+  for name, record in self.services:each() do
+    if record.service and not services[name] then
+      drop_part(record)
+      self.services:release(name)
+    end
+  end
+end
+
+local function plan_text(self, route)
+  return self.encode({ plugins = route.plugins, settings = route.settings })
+end
+
+local function plan_record(self, text)
+  local record = self.plans:hold(text)
+  if not record.part then
+    local out = self.plan_block
+    out:clear()
+    out:take(ffi.sizeof("struct mg_plan"))
+    local text_at = out:put(text)
+    local into = ffi.cast(PLAN, out.data)
+    into.serial = next_serial(self)
+    into.text.at, into.text.length = text_at, #text
+    record.part = check(C.mg_part_new(out.data, out.used))
+  end
+  return record
+end
+
+-- --- hosts -------------------------------------------------------------------
+
+-- What a host refers to is held once for each host, however many of its routes do.
+local function hold(list, seen, name, take)
+  local record = seen[name]
+  if not record then
+    record = take(name)
+    seen[name] = record
+    list[#list + 1] = name
+  end
+  return record.id
+end
+
+local function host_record(self, entry)
+  local record = { entry = entry, services = {}, plans = {}, uses = 0 }
+  local seen_services, seen_plans = {}, {}
+  local job = { encode = self.encode }
+  function job.service_id(route)
+    if not route.service then
+      return -1
+    end
+    return hold(record.services, seen_services, route.service, function(name)
+      return self.services:hold(name)
+    end)
+  end
+  function job.plan_id(route)
+    return hold(record.plans, seen_plans, plan_text(self, route), function(text)
+      return plan_record(self, text)
+    end)
+  end
+  host_layout.write(self.block, entry, job)
+  record.faults = job.faults
+  record.part = part_of(self)
+  for _, compiled in pairs(job.regexes) do
+    if compiled.regex then
+      check(C.mg_part_keep_regex(record.part, compiled.regex))
+    end
+  end
+  return record
+end
+
+local function release_host(self, record)
+  record.uses = record.uses - 1
+  if record.uses > 0 then
+    return
+  end
+  for _, name in ipairs(record.services) do
+    self.services:release(name)
+  end
+  for _, text in ipairs(record.plans) do
+    self.plans:release(text, drop_part)
+  end
+  C.mg_part_unref(record.part)
+end
+
+-- Aliases share a part: entries with one table of routes.
+local function shared_record(shared, entry)
+  local record = shared[entry.routes]
+  if
+    record
+    and not record.entry.single_label == not entry.single_label
+    and not record.entry.fall_through == not entry.fall_through
+  then
+    return record
+  end
+end
+
+local function update_hosts(self, hosts)
+  local previous, current, shared = self.hosts, {}, {}
+  for name, entry in pairs(hosts) do
+    local record = previous[name]
+    if record and same(record.entry, entry) then
+      record.entry = entry
+    else
+      record = shared_record(shared, entry) or host_record(self, entry)
+    end
+    record.uses = record.uses + 1
+    shared[entry.routes] = record
+    current[name] = record
+  end
+  self.hosts = current
+  for _, record in pairs(previous) do
+    release_host(self, record)
+  end
+end
+
+-- --- certificates ------------------------------------------------------------
+
+local function certificate_of(self, entry, used)
+  local key = ("%d:%s%s"):format(#entry.certificate, entry.certificate, entry.key)
+  local known = self.certificates[key]
+  if not known then
+    local certificate, err = self.load_certificate(entry)
+    known = { certificate = certificate, err = err }
+    self.certificates[key] = known
+  end
+  used[key] = known
+  return known
+end
+
+local function report_certificate(faults, entry, err)
+  faults[#faults + 1] = {
+    severity = "error",
+    object = entry.source,
+    field = "tls",
+    message = err .. "; names of this certificate get the default one",
+  }
+end
+
+local function draft_certificate(self, draft, entry, names, state)
+  local known = certificate_of(self, entry, state.used)
+  if not known.certificate then
+    report_certificate(state.faults, entry, known.err)
+    return
+  end
+  for _, name in ipairs(names) do
+    check(C.mg_draft_certificate(draft, name, #name, known.certificate))
+  end
+end
+
+local function draft_certificates(self, draft, model, faults)
+  local state = { used = {}, faults = faults }
+  -- The first entry of a name is the one that counts, while a draft keeps the last.
+  local certificates = model.certificates or {}
+  for i = #certificates, 1, -1 do
+    draft_certificate(self, draft, certificates[i], certificates[i].names, state)
+  end
+  if model.default_certificate then
+    draft_certificate(self, draft, model.default_certificate, { "" }, state)
+  end
+  for key, known in pairs(self.certificates) do
+    if not state.used[key] then
+      self.certificates[key] = nil
+      if known.certificate then
+        self.free_certificate(known.certificate)
+      end
+    end
+  end
+end
+
+-- --- the whole ---------------------------------------------------------------
+
+-- A wildcard is stored without its star: so a worker looks it up in place, in the middle of a name.
+local function stored_name(name)
+  return name:sub(1, 2) == "*." and name:sub(2) or name
+end
+
+local function draft_parts(self, draft, faults)
+  local reported = {}
+  for name, record in pairs(self.hosts) do
+    local stored = stored_name(name)
+    check(C.mg_draft_host(draft, stored, #stored, record.part))
+    if not reported[record] then
+      reported[record] = true
+      for _, fault in ipairs(record.faults) do
+        faults[#faults + 1] = fault
+      end
+    end
+  end
+  for _, record in self.services:each() do
+    if record.part then
+      check(C.mg_draft_service(draft, record.id, record.part))
+    end
+  end
+  for _, record in self.plans:each() do
+    check(C.mg_draft_plan(draft, record.id, record.part))
+  end
+end
+
+--- Builds the snapshot of `model`.
+---
+--- The model's tables belong to the writer from now on: a changed host or service is a new table.
+---@param model table
+---@param number integer
+---@return ffi.cdata* snapshot  the caller has one reference
+---@return table[] faults  what the writer found; the model's own are not among them
+function Writer:build(model, number)
+  local faults = {}
+  update_services(self, model.services or {})
+  update_hosts(self, model.hosts or {})
+  local draft = check(C.mg_draft_new(number))
+  local ok, err = pcall(function()
+    draft_parts(self, draft, faults)
+    draft_certificates(self, draft, model, faults)
+  end)
+  if not ok then
+    C.mg_draft_free(draft)
+    error(err, 0)
+  end
+  return C.mg_draft_finish(draft), faults
+end
+
+--- Lets go of all parts; snapshots keep theirs.
+function Writer:close()
+  update_hosts(self, {})
+  update_services(self, {})
+  for key, known in pairs(self.certificates) do
+    self.certificates[key] = nil
+    if known.certificate then
+      self.free_certificate(known.certificate)
+    end
+  end
+end
+
+return M
