@@ -22,6 +22,8 @@ struct mg_vm;
 const char *mg_error_name(int32_t error);
 const char *mg_error_text(int32_t error);
 int32_t mg_error_status(int32_t error);
+/* The code behind a name of base/err.h; 0 when there is none. */
+int32_t mg_error_code(const char *name);
 
 /* Log lines: bridge/api_core.c. Levels: 0 debug, 1 info, 2 warn, 3 error. One line at a time. */
 int32_t mg_log_begin(struct mg_vm *vm, int32_t level, const char *event, uint32_t length);
@@ -29,6 +31,34 @@ void mg_log_pair(struct mg_vm *vm, const char *key, uint32_t key_length, const c
                  uint32_t value_length);
 void mg_log_end(struct mg_vm *vm);
 void mg_log_setup(int32_t level, int32_t json);
+
+/* JSON: bridge/api_json.c */
+enum mg_json_kind {
+  MG_JSON_NULL,
+  MG_JSON_FALSE,
+  MG_JSON_TRUE,
+  MG_JSON_NUMBER,
+  MG_JSON_STRING,
+  MG_JSON_ARRAY,
+  MG_JSON_OBJECT
+};
+struct mg_json;
+/* Null: out of memory. A text that is not JSON gives a document without root and with an error. */
+struct mg_json *mg_json_read(const char *text, uint64_t length);
+void mg_json_free(struct mg_json *json);
+const void *mg_json_root(const struct mg_json *json);
+const char *mg_json_error(const struct mg_json *json);
+/* Offset of the error in bytes. */
+uint32_t mg_json_error_at(const struct mg_json *json);
+int32_t mg_json_kind(const void *node);
+double mg_json_number(const void *node);
+void mg_json_text(const void *node, struct mg_text *text);
+/* Elements of an array, pairs of an object. */
+uint32_t mg_json_count(const void *node);
+/* The first child, and the one after `node`; an object's are key, value, key, value. Only as many as
+ * there are may be asked for. */
+const void *mg_json_first(const void *node);
+const void *mg_json_next(const void *node);
 
 /* Time: seconds since 1970, and since some point that never changes; the loop's, read once a turn. */
 double mg_time_now(void);
@@ -108,6 +138,11 @@ struct mg_tls_client;
  * address or `unix:/path`. `tls` null: plain. */
 int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
                     struct mg_tls_client *tls);
+
+/* Waits for the addresses of a host name, by the system's resolver in a thread of its own. */
+int32_t mg_wait_resolve(struct mg_vm *vm, const char *name, uint32_t length);
+/* What came of it: addresses, each ended by a newline. Valid until the next resolution. */
+void mg_resolved(struct mg_vm *vm, struct mg_text *addresses);
 
 /* Settings of a thread, read when mg_settings_apply is called: bridge/api_settings.c */
 struct mg_settings {
@@ -207,7 +242,26 @@ const char *mg_snapshot_plan(const struct mg_snapshot *snapshot, uint32_t id);
 struct mg_certificate *mg_snapshot_certificate(const struct mg_snapshot *snapshot, const char *name,
                                                uint32_t length);
 
-/* Life of the process: worker.c, for the control thread */
+/* Files: control/file.c, for the control thread. The texts are freed by mg_file_free. */
+/* Kinds: 0 nothing there, 1 file, 2 folder, 3 other; symbolic links are followed. `stamp` changes with
+ * the file's content: of time, size and identity. */
+int32_t mg_file_stat(const char *path, uint64_t *stamp);
+/* Names in a folder, sorted, each ended by a NUL. */
+int32_t mg_file_list(const char *path, struct mg_text *names);
+/* At most `limit` bytes, else UV_EFBIG. */
+int32_t mg_file_read(const char *path, uint64_t limit, struct mg_text *content);
+void mg_file_free(struct mg_text *text);
+/* Wakes its waiter when something in one of its folders changes: control/watch.c */
+struct mg_watch;
+struct mg_watch *mg_watch_new(struct mg_vm *vm);
+/* Folders that are watched already stay so; those not named since the last mg_watch_sweep go. */
+int32_t mg_watch_add(struct mg_watch *watch, const char *folder);
+void mg_watch_sweep(struct mg_watch *watch);
+/* Waits until something changed since the last wait, then for `quiet` seconds without a change. */
+int32_t mg_watch_wait(struct mg_vm *vm, struct mg_watch *watch, double quiet);
+void mg_watch_close(struct mg_watch *watch);
+
+/* Life of the process: gateway.c, for the control thread */
 /* Makes `count` workers, not yet running. */
 int32_t mg_workers(struct mg_vm *vm, uint32_t count);
 /* Binds `address` (host:port, [host]:port, :port, unix:/path) for all workers, or for the control
@@ -222,6 +276,10 @@ uint64_t mg_worker_serves(struct mg_vm *vm, uint32_t index);
 void mg_publish(struct mg_vm *vm, struct mg_snapshot *snapshot);
 /* Sends a text to boot.on_message of all workers. */
 int32_t mg_broadcast(struct mg_vm *vm, const char *text, uint32_t length);
+/* Sends a text to boot.on_message of the control thread. */
+int32_t mg_report(struct mg_vm *vm, const char *text, uint32_t length);
+/* Opens the log files anew, after they were moved. */
+void mg_log_reopen(struct mg_vm *vm);
 /* Stops accepting, lets requests end for at most `seconds`, then the process ends with `code`. */
 void mg_drain(struct mg_vm *vm, double seconds, int32_t code);
 /* Writes to standard output or, with `error`, standard error. */

@@ -25,6 +25,16 @@ int32_t mg_error_status(int32_t error)
   return err_status(error);
 }
 
+int32_t mg_error_code(const char *name)
+{
+#define X(code, number, status, text)                                                              \
+  if (strcmp(name, #code) == 0)                                                                    \
+    return number;
+  ERR_LIST(X)
+#undef X
+  return 0;
+}
+
 int32_t mg_log_begin(struct mg_vm *vm, int32_t level, const char *event, uint32_t length)
 {
   if (level < LOG_DEBUG || level > LOG_ERROR || !log_enabled((enum log_level)level))

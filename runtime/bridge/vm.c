@@ -229,4 +229,5 @@ void vm_fini(struct mg_vm *vm)
   if (vm->lua)
     lua_close(vm->lua);
   tasks_fini(vm);
+  buf_fini(&vm->resolved);
 }

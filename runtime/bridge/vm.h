@@ -44,6 +44,7 @@ struct mg_vm {
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
   struct mg_settings settings;
+  struct buf resolved; /* addresses of the last resolution */
   struct log_line log; /* the line that Lua writes now */
 };
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/cidr.h"
 
+#include <netinet/in.h>
 #include <string.h>
-
-#include <uv.h>
 
 static int parse_bits(const char *text, size_t len, unsigned most)
 {
@@ -52,4 +51,24 @@ int cidr_contains(const struct cidr *network, const struct cidr *address)
     return 1;
   unsigned mask = 0xffu << (8 - rest) & 0xffu;
   return (network->bytes[whole] & mask) == (address->bytes[whole] & mask);
+}
+
+void address_text(const struct sockaddr_storage *addr, char *text, size_t size, uint16_t *port)
+{
+  static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+  text[0] = 0;
+  *port = 0;
+  if (addr->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+    (void)uv_inet_ntop(AF_INET, &in->sin_addr, text, size);
+    *port = ntohs(in->sin_port);
+  } else if (addr->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)addr;
+    const uint8_t *bytes = in->sin6_addr.s6_addr;
+    if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+      (void)uv_inet_ntop(AF_INET, bytes + 12, text, size);
+    else
+      (void)uv_inet_ntop(AF_INET6, bytes, text, size);
+    *port = ntohs(in->sin6_port);
+  }
 }

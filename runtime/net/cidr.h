@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <uv.h>
+
 #include "base/compiler.h"
 
 struct cidr {
@@ -17,5 +19,8 @@ struct cidr {
 MG_MUST_USE int cidr_parse(const char *text, size_t len, struct cidr *out);
 /* 1 when `address` (a cidr of 128 bits) lies in `network`. */
 int cidr_contains(const struct cidr *network, const struct cidr *address);
+/* The text of an address ("" when it has none) and its port; an IPv4 address that came in by IPv6 is
+ * told as IPv4. `size` is at least 46. */
+void address_text(const struct sockaddr_storage *addr, char *text, size_t size, uint16_t *port);
 
 #endif

@@ -19,6 +19,7 @@ struct listener {
   void (*on_connection)(struct listener *listener);
   void *data;
   int kind;
+  uint16_t port;
 };
 
 /* Binds `count` sockets to `address` (host:port, [host]:port, :port, unix:/path): TCP ones share the

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "bridge/hook.h"
+#include "net/cidr.h"
+
+/* connections */
+
+static void on_gone(struct h1_server *server)
+{
+  (void)server; /* its node has left `connections` already */
+}
+
+static void set_origin(struct h1_server *server, const struct listener *listener)
+{
+  struct http_origin *origin = h1_server_origin(server);
+  struct stream *stream = h1_server_stream(server);
+  struct sockaddr_storage addr;
+  int size = sizeof(addr);
+  if (listener->handle.type != UV_TCP ||
+      uv_tcp_getpeername(&stream->tcp, (struct sockaddr *)&addr, &size) < 0)
+    return;
+  address_text(&addr, origin->ip, sizeof(origin->ip), &origin->port);
+  origin->ip_len = (uint8_t)strlen(origin->ip);
+  origin->local_port = listener->port;
+}
+
+static void on_connection(struct listener *listener)
+{
+  struct worker *worker = listener->data;
+  struct h1_server *server;
+  int err = h1_server_open(&server, &worker->loop, &worker->server, &worker->plain, &listener->uv);
+  if (err < 0) {
+    worker->refused++;
+    return;
+  }
+  worker->accepted++;
+  set_origin(server, listener);
+  h1_server_start(server);
+}
+
+int worker_listen(struct worker *worker)
+{
+  struct gateway *gateway = worker->gateway;
+  for (unsigned i = 0; i < gateway->bound_count; i++) {
+    struct bound *bound = &gateway->bound[i];
+    if (bound->worker != worker->index || bound->fd < 0)
+      continue;
+    struct listener *listener;
+    int err = listener_open(&listener, &worker->uv, bound->fd, on_connection, worker, bound->kind);
+    bound->fd = -1;
+    if (err < 0)
+      return err;
+    listener->port = bound->port;
+    worker->listeners[worker->listener_count++] = listener;
+  }
+  return 0;
+}
+
+/* snapshots */
+
+static void on_unused(struct exchange_pin *pin)
+{
+  mg_snapshot_unref(pin->snapshot);
+  free(pin);
+}
+
+static void adopt(struct worker *worker, struct mg_snapshot *snapshot)
+{
+  struct exchange_pin *pin = calloc(1, sizeof(*pin));
+  if (!pin) {
+    log_error("out_of_memory", "object", "snapshot"); /* the old one goes on serving */
+    mg_snapshot_unref(snapshot);
+    return;
+  }
+  *pin = (struct exchange_pin){ .snapshot = snapshot, .on_unused = on_unused };
+  if (vm_call(&worker->vm, "adopt", snapshot) < 0) {
+    on_unused(pin);
+    return;
+  }
+  exchanges_pin(&worker->exchanges, pin);
+  atomic_store(&worker->serves, mg_snapshot_number(snapshot));
+  (void)uv_async_send(&worker->gateway->control.wake); /* fails only when closing */
+}
+
+static void deliver(struct worker *worker, const struct buf *messages)
+{
+  for (size_t at = 0; at + sizeof(uint32_t) <= messages->len;) {
+    struct mg_text text;
+    memcpy(&text.length, messages->data + at, sizeof(text.length));
+    text.data = messages->data + at + sizeof(text.length);
+    (void)vm_call(&worker->vm, "on_message", &text); /* logged there */
+    at += sizeof(text.length) + text.length;
+  }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+  struct worker *worker = wake->data;
+  struct gateway *gateway = worker->gateway;
+  uv_mutex_lock(&gateway->mutex);
+  struct worker_inbox inbox = worker->inbox;
+  worker->inbox = (struct worker_inbox){ .drain = inbox.drain };
+  uv_mutex_unlock(&gateway->mutex);
+  deliver(worker, &inbox.messages);
+  buf_fini(&inbox.messages);
+  if (inbox.snapshot)
+    adopt(worker, inbox.snapshot);
+  if (inbox.drain && worker->state == WORKER_RUNNING)
+    worker_drain(worker);
+  else if (worker->index == 0 && worker->state == WORKER_RUNNING)
+    (void)vm_call(&worker->vm, "on_progress", NULL); /* a worker has adopted or ended */
+}
+
+/* the end */
+
+static void close_rest(struct worker *worker)
+{
+  exchanges_pin(&worker->exchanges, NULL);
+  pool_drain(worker->pool);
+  vm_close(&worker->vm);
+  deadlines_fini(&worker->loop.deadlines);
+  uv_close((uv_handle_t *)&worker->drain_timer, NULL);
+  uv_close((uv_handle_t *)&worker->wake, NULL);
+  if (worker->index == 0) {
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+      uv_close((uv_handle_t *)&worker->gateway->signals[i], NULL);
+  }
+}
+
+static void on_drain_tick(uv_timer_t *timer)
+{
+  struct worker *worker = timer->data;
+  struct gateway *gateway = worker->gateway;
+  int waits = worker->index == 0 && atomic_load(&gateway->ended) < gateway->started;
+  worker->drained_ms += 20;
+  if (waits)
+    return;
+  if (!list_empty(&worker->connections) || worker->exchanges.stats.active > 0) {
+    if (worker->drained_ms < gateway->drain_seconds * 1000 && worker->index > 0)
+      return;
+    h1_server_close_all(&worker->connections);
+    if (worker->exchanges.stats.active > 0 && worker->drained_ms < 20000)
+      return; /* their stages end within their deadline */
+  }
+  worker->state = WORKER_CLOSING;
+  close_rest(worker);
+}
+
+void worker_drain(struct worker *worker)
+{
+  worker->state = WORKER_DRAINING;
+  if (worker->index > 0) {
+    for (unsigned i = 0; i < worker->listener_count; i++)
+      listener_close(worker->listeners[i]);
+    worker->listener_count = 0;
+    h1_server_drain_all(&worker->connections);
+  }
+  CHECK(uv_timer_start(&worker->drain_timer, on_drain_tick, 0, 20) == 0);
+}
+
+void worker_run(void *data)
+{
+  struct worker *worker = data;
+  (void)uv_run(&worker->uv, UV_RUN_DEFAULT); /* no handle is left */
+  if (worker->index > 0) {
+    atomic_fetch_add(&worker->gateway->ended, 1);
+    (void)uv_async_send(&worker->gateway->control.wake); /* control outlives its workers */
+  }
+}
+
+/* set-up */
+
+static int init_loop(struct worker *worker)
+{
+  int err = uv_loop_init(&worker->uv);
+  if (err < 0)
+    return err;
+  worker->read_bytes = malloc(LOOP_READ_BYTES);
+  if (!worker->read_bytes)
+    return UV_ENOMEM;
+  worker->loop.uv = &worker->uv;
+  worker->loop.read_buf = uv_buf_init(worker->read_bytes, LOOP_READ_BYTES);
+  err = deadlines_init(&worker->loop.deadlines, &worker->uv);
+  if (err == 0)
+    err = uv_async_init(&worker->uv, &worker->wake, on_wake);
+  if (err == 0)
+    err = uv_timer_init(&worker->uv, &worker->drain_timer);
+  worker->wake.data = worker->drain_timer.data = worker;
+  return err;
+}
+
+int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
+{
+  worker->gateway = gateway;
+  worker->index = index;
+  list_init(&worker->connections);
+  int err = init_loop(worker);
+  if (err == 0)
+    err = pool_new(&worker->pool, &worker->loop);
+  if (err < 0)
+    return err;
+  struct exchanges *all = &worker->exchanges;
+  all->loop = &worker->loop;
+  all->pool = worker->pool;
+  all->run = hook_run;
+  all->data = &worker->vm;
+  exchanges_init(all);
+  worker->plain = (struct h1_server_owner){
+    .events = &exchange_client_events, .on_gone = on_gone, .data = all, .all = &worker->connections
+  };
+  struct mg_vm *vm = &worker->vm;
+  vm->loop = &worker->loop;
+  vm->pool = worker->pool;
+  vm->exchanges = all;
+  vm->server = &worker->server;
+  vm->owner = worker;
+  vm->role = index == 0 ? "control" : "worker";
+  worker->state = WORKER_RUNNING;
+  return vm_init(vm);
+}
+
+void worker_fini(struct worker *worker)
+{
+  if (worker->inbox.snapshot)
+    mg_snapshot_unref(worker->inbox.snapshot);
+  buf_fini(&worker->inbox.messages);
+  vm_fini(&worker->vm);
+  exchanges_fini(&worker->exchanges);
+  pool_free(worker->pool);
+  CHECK(uv_loop_close(&worker->uv) == 0);
+  free(worker->read_bytes);
+}

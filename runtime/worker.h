@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads of the gateway. A worker has a loop, a Lua state, listeners, connections and pools of its
+ * own; the control thread is one too, whose requests are those of the admin listener. Nothing is shared
+ * on the request path but snapshots.
+ *
+ * SETTING_UP -> RUNNING -> DRAINING -> CLOSING -> ended
+ * DRAINING: no new connections, requests end. CLOSING: all handles close, the loop runs out. */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stdatomic.h>
+
+#include "bridge/vm.h"
+#include "control/snapshot.h"
+#include "net/listener.h"
+
+enum {
+  WORKERS_MAX = 256,
+  LISTENERS_MAX = 64, /* of one worker */
+  BOUND_MAX = 4096,
+  MESSAGES_BYTES_MAX = 256 << 20, /* not yet read by their thread */
+  SIGNAL_COUNT = 5,
+  EXIT_INTERNAL = 70
+};
+
+enum worker_state {
+  WORKER_SETTING_UP,
+  WORKER_RUNNING,
+  WORKER_DRAINING,
+  WORKER_CLOSING
+};
+
+struct gateway;
+
+/* What another thread leaves for this one; taken under the gateway's mutex. */
+struct worker_inbox {
+  struct mg_snapshot *snapshot; /* the newest not yet adopted */
+  struct buf messages;          /* each: uint32_t length, bytes */
+  int drain;
+};
+
+struct worker {
+  struct gateway *gateway;
+  unsigned index; /* 0: control */
+  enum worker_state state;
+  uv_loop_t uv;
+  struct net_loop loop;
+  char *read_bytes;
+  struct pool *pool;
+  struct exchanges exchanges;
+  struct h1_server_config server;
+  struct h1_server_owner plain;
+  struct list connections;
+  struct mg_vm vm;
+  uv_async_t wake;
+  uv_timer_t drain_timer;
+  uv_thread_t thread;
+  struct worker_inbox inbox;
+  struct listener *listeners[LISTENERS_MAX];
+  unsigned listener_count;
+  _Atomic uint64_t serves; /* number of the snapshot that new requests get */
+  uint64_t accepted;
+  uint64_t refused;
+  unsigned drained_ms;
+};
+
+/* A socket that was bound before its worker runs. */
+struct bound {
+  unsigned worker;
+  int fd; /* -1 once it is open */
+  int kind;
+  uint16_t port;
+};
+
+struct gateway {
+  uv_mutex_t mutex; /* guards the inboxes */
+  struct worker control;
+  struct worker *workers[WORKERS_MAX];
+  unsigned count;
+  unsigned started;
+  _Atomic unsigned ended;
+  struct bound bound[BOUND_MAX];
+  unsigned bound_count;
+  struct watchdog *watchdog;
+  double drain_seconds;
+  int exit_code;
+  uv_signal_t signals[SIGNAL_COUNT];
+};
+
+/* gateway.c: runs the program to its end; returns its exit code. */
+int gateway_run(int argc, char **argv);
+
+int worker_init(struct worker *worker, struct gateway *gateway, unsigned index);
+void worker_fini(struct worker *worker);
+/* Opens the sockets that were bound for it. */
+int worker_listen(struct worker *worker);
+void worker_drain(struct worker *worker);
+/* Runs until nothing is left; a thread's function. */
+void worker_run(void *data);
+
+#endif

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- ctx: one request as its hooks see it. Parts are made when they are first asked for.
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local errors = require("moongate.api.errors")
+local fields = require("moongate.api.fields")
+local json = require("moongate.api.json")
+local log = require("moongate.api.log")
+local request_part = require("moongate.api.request")
+local response_part = require("moongate.api.response")
+local upstream_part = require("moongate.api.upstream")
+local task = require("moongate.api.task")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local Ctx = {}
+
+local ANSWER, ABORT = 2, 3
+
+local function string_of(text)
+  return text.data ~= nil and ffi.string(text.data, text.length) or nil
+end
+
+-- --- parts -------------------------------------------------------------------
+
+local function client(self)
+  local record = self.record
+  fields.check(self)
+  return {
+    ip = string_of(record.client_ip),
+    peer_ip = string_of(record.peer_ip),
+    port = record.client_port,
+    protocol = record.version == 20 and "h2" or record.version == 10 and "http/1.0" or "http/1.1",
+    secure = record.tls == 1,
+  }
+end
+
+local Log = {}
+for _, level in ipairs({ "debug", "info", "warn", "error" }) do
+  Log[level] = function(self, message, extra)
+    local all = { plugin = self.ctx.plugin_name, request = self.ctx.request.id }
+    for key, value in pairs(extra or {}) do
+      all[key] = value
+    end
+    log[level](message, all)
+  end
+end
+Log.__index = Log
+
+local PARTS = {
+  request = function(self)
+    return request_part.new(self.record, self.generation)
+  end,
+  response = function(self)
+    return response_part.new(self.record, self.generation)
+  end,
+  upstream = upstream_part.new,
+  client = client,
+  shared = function()
+    return {}
+  end,
+  log = function(self)
+    return setmetatable({ ctx = self }, Log)
+  end,
+  timings = function(self)
+    local record = self.record
+    return {
+      total = record.total_s,
+      connect = record.connect_s >= 0 and record.connect_s or nil,
+      first_byte = record.first_byte_s >= 0 and record.first_byte_s or nil,
+      attempts = record.attempts,
+      bytes_in = tonumber(record.bytes_in),
+      bytes_out = tonumber(record.bytes_out),
+    }
+  end,
+}
+
+function Ctx.__index(self, key)
+  local method = Ctx[key]
+  if method then
+    return method
+  end
+  local make = PARTS[key]
+  if make then
+    local part = make(self)
+    rawset(self, key, part)
+    return part
+  end
+end
+
+-- --- control -----------------------------------------------------------------
+
+local function put_body(self, body)
+  if type(body) == "table" then
+    fields.set(self, fields.RESPONSE, "Content-Type", "application/json", 0)
+    body = json.encode(body)
+  elseif not fields.get(self, fields.RESPONSE, "Content-Type", 0) then
+    fields.set(self, fields.RESPONSE, "Content-Type", "text/plain; charset=utf-8", 0)
+  end
+  body = tostring(body)
+  fields.must(C.mg_respond_body(self.record, self.generation, body, #body))
+end
+
+local function put_headers(self, headers)
+  for name, value in pairs(headers) do
+    if type(value) == "table" then
+      for _, one in ipairs(value) do
+        fields.set(self, fields.RESPONSE, name, one, 1)
+      end
+    else
+      fields.set(self, fields.RESPONSE, name, value, 0)
+    end
+  end
+end
+
+--- Answers the client and ends the hook: nothing after it runs.
+---@param status integer  200 to 599
+---@param body string|table|nil  a table is sent as JSON
+---@param headers table<string, string|string[]>?
+function Ctx:respond(status, body, headers)
+  if C.mg_task_number(vm) < 0 then
+    error("ctx:respond works in the hooks of a request only", 2)
+  end
+  local result = C.mg_respond(self.record, self.generation, status, C.MG_SOURCE_PLUGIN)
+  if result == errors.STATE then
+    error("the answer is on its way already; ctx:respond belongs in a hook before the response's body", 2)
+  end
+  fields.must(result)
+  put_headers(self, headers or {})
+  if body then
+    put_body(self, body)
+  end
+  self.answered = true
+  C.mg_task_end(vm, ANSWER)
+  task.halt()
+end
+
+---@param location string
+---@param status integer?  302 unless given
+function Ctx:redirect(location, status)
+  self:respond(status or 302, nil, { Location = location })
+end
+
+--- Cuts the client's connection without an answer.
+---@param reason string?  for the log
+function Ctx:abort(reason)
+  fields.check(self)
+  log.info("request_aborted", { reason = reason, plugin = self.plugin_name })
+  C.mg_task_end(vm, ABORT)
+  task.halt()
+end
+
+--- Whether the client has left.
+---@return boolean
+function Ctx:is_disconnected()
+  return fields.must(C.mg_request_gone(self.record, self.generation)) == 1
+end
+
+---@param record ffi.cdata*  struct mg_request *
+---@param generation integer
+function M.new(record, generation)
+  return setmetatable({ record = record, generation = generation }, Ctx)
+end
+
+return M

@@ -1,0 +1,137 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- mg.plugin, mg.route and mg.settings: what a script file declares.
+local M = {}
+
+local HOOKS = {
+  init = true,
+  configure = false,
+  client_hello = false,
+  rewrite = true,
+  access = true,
+  request_body = true,
+  balance = false,
+  upstream_request = true,
+  response = true,
+  response_body = true,
+  log = true,
+  message = false,
+  unload = true,
+}
+
+local KEYS = {
+  name = "string",
+  version = "string",
+  summary = "string",
+  stage = "string",
+  after = "table",
+  before = "table",
+  config = "table",
+  on_error = "string",
+}
+
+local STAGES = {
+  edge = true,
+  redirect = true,
+  cors = true,
+  authenticate = true,
+  authorize = true,
+  limit = true,
+  validate = true,
+  cache = true,
+  transform = true,
+  route = true,
+  sign = true,
+  observe = true,
+}
+
+local PLUGIN = { __name = "moongate.plugin" }
+
+local collecting
+
+local function known_keys()
+  local known = {}
+  for key in pairs(KEYS) do
+    known[key] = true
+  end
+  for key in pairs(HOOKS) do
+    known[key] = true
+  end
+  return known
+end
+
+local function unknown_key(key)
+  local near = require("moongate.nearest").of(tostring(key), known_keys())
+  local hint = near and (", did you mean %q?"):format(near) or ""
+  return ("mg.plugin: unknown key %q%s"):format(tostring(key), hint)
+end
+
+local function check_key(key, value)
+  local kind = KEYS[key]
+  if kind then
+    if type(value) ~= kind then
+      return ("mg.plugin: %s is a %s, not a %s"):format(key, kind, type(value))
+    end
+  elseif HOOKS[key] == nil then
+    return unknown_key(key)
+  elseif type(value) ~= "function" then
+    return ("mg.plugin: hook %s is a function, not a %s"):format(key, type(value))
+  elseif not HOOKS[key] then
+    return ("mg.plugin: hook %s is not there yet in this version"):format(key)
+  end
+end
+
+--- Declares a plugin; a script file returns it.
+---@generic Config
+---@param definition moongate.Plugin<Config>
+---@return moongate.Plugin<Config>
+function M.plugin(definition)
+  if type(definition) ~= "table" then
+    error("mg.plugin takes a table", 2)
+  end
+  for key, value in pairs(definition) do
+    local err = check_key(key, value)
+    if err then
+      error(err, 2)
+    end
+  end
+  definition.stage = definition.stage or "transform"
+  if not STAGES[definition.stage] then
+    error(("mg.plugin: no stage %q; the stages are in docs/plugins.md"):format(definition.stage), 2)
+  elseif definition.on_error and definition.on_error ~= "fail_open" and definition.on_error ~= "fail_closed" then
+    error("mg.plugin: on_error is \"fail_open\" or \"fail_closed\"", 2)
+  end
+  return setmetatable(definition, PLUGIN)
+end
+
+---@return boolean
+function M.is_plugin(value)
+  return getmetatable(value) == PLUGIN
+end
+
+local function declare(list, what)
+  return function(declaration)
+    if not collecting then
+      error(("mg.%s belongs at the top of a script file, where it runs when the file is loaded"):format(what), 2)
+    elseif type(declaration) ~= "table" then
+      error(("mg.%s takes a table"):format(what), 2)
+    end
+    local where = debug.getinfo(2, "Sl")
+    table.insert(collecting[list], { value = declaration, file = where.source:gsub("^@", ""), line = where.currentline })
+  end
+end
+
+M.route = declare("routes", "route")
+M.settings = declare("settings", "settings")
+
+--- What routes and settings are declared until collect_end is in the table that is returned.
+function M.collect_begin()
+  collecting = { routes = {}, settings = {} }
+  return collecting
+end
+
+function M.collect_end()
+  collecting = nil
+end
+
+return M

@@ -1,0 +1,94 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Script files of a user: each in an environment of its own that forbids new globals, with modules of the
+-- same folder found by `require`. The text comes from the control thread, so that all states see the same.
+local plugin_api = require("moongate.api.plugin")
+
+local M = {}
+
+local function strict(path)
+  return setmetatable({}, {
+    __index = _G,
+    __newindex = function(_, name)
+      local where = debug.getinfo(2, "Sl")
+      error(
+        ("%s:%d: assigns global %q (missing 'local'?)"):format(where.short_src, where.currentline, tostring(name)),
+        0
+      )
+    end,
+    __name = path,
+  })
+end
+
+local function module_name(path)
+  return (path:gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
+end
+
+local function loader(files)
+  local by_name, loaded = {}, {}
+  for _, file in ipairs(files) do
+    by_name[module_name(file.name)] = file
+  end
+  local run
+  local function require_local(name)
+    local file = by_name[name]
+    if not file then
+      return require(name)
+    end
+    return run(file)
+  end
+  function run(file)
+    local known = loaded[file]
+    if known then
+      if known.busy then
+        error(("%s: requires itself"):format(file.path), 0)
+      end
+      return known.value
+    end
+    local chunk, err = loadstring(file.text, "@" .. file.path)
+    if not chunk then
+      error(err, 0)
+    end
+    local state = { busy = true }
+    loaded[file] = state
+    local env = strict(file.path)
+    rawset(env, "require", require_local)
+    setfenv(chunk, env)
+    local value = chunk()
+    loaded[file] = { value = value == nil and true or value }
+    return loaded[file].value
+  end
+  return run
+end
+
+local function with_traceback(err)
+  return tostring(err)
+end
+
+--- Runs all files and collects what they define.
+---@param files { path: string, name: string, text: string }[]  `name`: path below its scripts folder
+---@return { plugins: moongate.Plugin[], routes: table[], settings: table[] }? loaded
+---@return string? err  with file and line
+function M.load(files)
+  local collected = plugin_api.collect_begin()
+  local run = loader(files)
+  local plugins = {}
+  local ok, err = xpcall(function()
+    for _, file in ipairs(files) do
+      collected.file = file.path
+      local value = run(file)
+      if plugin_api.is_plugin(value) then
+        value.name = value.name or module_name(file.name)
+        value.file = file.path
+        plugins[#plugins + 1] = value
+      end
+    end
+  end, with_traceback)
+  plugin_api.collect_end()
+  if not ok then
+    return nil, err
+  end
+  return { plugins = plugins, routes = collected.routes, settings = collected.settings }
+end
+
+return M

@@ -1,0 +1,147 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Waiting, in plain synchronous style. An operation is started in C, then the task yields; C resumes it
+-- with the result. A coroutine of the script's own passes a wait on to the task (see `wrap` below), so
+-- that waiting works in there as well.
+local C = require("moongate.api.core")
+local errors = require("moongate.api.errors")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local yield = coroutine.yield
+local create = coroutine.create
+local resume = coroutine.resume
+local status = coroutine.status
+
+-- What a wait yields, to be told from what a script's coroutine yields to its own caller.
+local WAIT = {}
+
+--- Waits for the operation that has just been started.
+---@param started integer  result of the function that started it
+---@return integer result  below 0: an error code
+function M.wait(started)
+  if started < 0 then
+    if started == errors.STATE then
+      error("this may not wait here: only hooks, timers and tasks can", 3)
+    end
+    return started
+  end
+  local result = yield(WAIT)
+  if result == errors.DEADLINE then
+    error("deadline: the hook took too long", 0)
+  end
+  return result
+end
+
+--- Ends the present hook: C has been told how, and never resumes the task.
+function M.halt()
+  yield(WAIT)
+end
+
+--- Lets other work go on for a while.
+---@param seconds number
+function M.sleep(seconds)
+  M.wait(C.mg_wait_timer(vm, seconds))
+end
+
+-- --- tasks -------------------------------------------------------------------
+
+local waiting_functions = {}
+local last_id = 0
+
+--- Runs `fn` on its own, beginning when the loop turns next.
+---@param fn fun(...)
+---@return moongate.Task task  for `join`
+function M.spawn(fn, ...)
+  local task = { fn = fn, args = { n = select("#", ...), ... }, waiters = {} }
+  last_id = last_id % 0x7fffffff + 1
+  waiting_functions[last_id] = task
+  local err = C.mg_spawn(vm, last_id)
+  if err < 0 then
+    waiting_functions[last_id] = nil
+    error("mg.task.spawn: " .. errors.text(err), 2)
+  end
+  return task
+end
+
+local function finish(task, ok, ...)
+  task.done, task.ok = true, ok
+  task.results = { n = select("#", ...), ... }
+  for _, waiter in ipairs(task.waiters) do
+    C.mg_unpark(vm, waiter.number, waiter.generation, 0)
+  end
+end
+
+--- Called by C: runs what `spawn` was given.
+---@param id integer
+function M.start(id)
+  local task = waiting_functions[id]
+  waiting_functions[id] = nil
+  finish(task, xpcall(task.fn, debug.traceback, unpack(task.args, 1, task.args.n)))
+  if not task.ok and #task.waiters == 0 and M.on_error then
+    M.on_error(task.results[1])
+  end
+end
+
+--- The present task, for `unpark`.
+---@return { number: integer, generation: integer }
+function M.current()
+  return { number = C.mg_task_number(vm), generation = C.mg_task_generation(vm) }
+end
+
+--- Waits until somebody calls `unpark` with this task.
+---@return integer result
+function M.park()
+  return M.wait(C.mg_park(vm))
+end
+
+---@param waiter { number: integer, generation: integer }
+---@param result integer?
+---@return boolean  whether it still waited
+function M.unpark(waiter, result)
+  return C.mg_unpark(vm, waiter.number, waiter.generation, result or 0) >= 0
+end
+
+--- Waits for a task to end; returns what its function returned, or nil and the error.
+---@param task moongate.Task
+function M.join(task)
+  while not task.done do
+    task.waiters[#task.waiters + 1] = M.current()
+    M.park()
+  end
+  if task.ok then
+    return unpack(task.results, 1, task.results.n)
+  end
+  return nil, task.results[1], "failed"
+end
+
+-- --- coroutines of scripts ---------------------------------------------------
+
+local function pass(co, ok, ...)
+  if ok and (...) == WAIT and status(co) ~= "dead" then
+    return pass(co, resume(co, yield(WAIT)))
+  end
+  return ok, ...
+end
+
+--- Replaces coroutine.resume and wrap by ones that pass waits through.
+function M.install()
+  coroutine.resume = function(co, ...)
+    return pass(co, resume(co, ...))
+  end
+  local function checked(ok, ...)
+    if not ok then
+      error(..., 0)
+    end
+    return ...
+  end
+  coroutine.wrap = function(fn)
+    local co = create(fn)
+    return function(...)
+      return checked(coroutine.resume(co, ...))
+    end
+  end
+end
+
+return M

@@ -1,0 +1,63 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- What C calls of each Lua state: its entry points by name. The control thread runs the command of the
+-- command line and answers the admin listener; workers run hooks.
+local ffi = require("ffi")
+
+local host = require("moongate.host")
+local task = require("moongate.api.task")
+
+local M = {}
+
+task.install()
+local log = require("moongate.api.log")
+
+function task.on_error(err)
+  log.error("task_failed", { error = err })
+end
+
+M.start = task.start
+
+local function text_of(pointer)
+  local text = ffi.cast("const struct mg_text *", pointer)
+  return ffi.string(text.data, text.length)
+end
+
+if host.role == "worker" then
+  local hooks = require("moongate.hooks")
+  local worker = require("moongate.worker")
+
+  M.dispatch = hooks.dispatch
+  M.worker = worker.open
+
+  --- A snapshot is to be served from the next request on.
+  function M.adopt(pointer)
+    return worker.adopt(pointer)
+  end
+
+  --- Words of the control thread.
+  function M.on_message(pointer)
+    worker.on_message(text_of(pointer))
+  end
+else
+  local control = require("moongate.control.process")
+
+  M.dispatch = require("moongate.admin").dispatch
+  M.main = require("moongate.command").main
+
+  --- Words of a worker.
+  function M.on_message(pointer)
+    control.on_message(text_of(pointer))
+  end
+
+  --- A worker has adopted a snapshot, or has ended.
+  function M.on_progress()
+    control.on_progress()
+  end
+
+  function M.on_signal(pointer)
+    control.on_signal(tonumber(ffi.cast("intptr_t", pointer)))
+  end
+end
+
+return M

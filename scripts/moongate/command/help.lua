@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: Apache-2.0
+local M = {}
+
+M.summary = "lists the commands, or the options of one"
+
+local function options_of(command)
+  local names = {}
+  for name in pairs(command.options or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local lines = {}
+  for _, name in ipairs(names) do
+    local option = command.options[name]
+    local left = "--" .. name .. (option.kind == "flag" and "" or " " .. option.hint)
+    lines[#lines + 1] = ("  %-34s %s%s"):format(left, option.doc, option.kind == "list" and " (repeats)" or "")
+  end
+  return table.concat(lines, "\n")
+end
+
+function M.run(io, name)
+  local commands = require("moongate.command").COMMANDS
+  if name then
+    for _, known in ipairs(commands) do
+      if known == name then
+        local command = require("moongate.command." .. name)
+        io.write(("usage: moongate %s %s\n%s\n\n%s\n"):format(name, command.usage or "", command.summary, options_of(command)))
+        return 0
+      end
+    end
+    return 2, ("no command %q"):format(name)
+  end
+  local lines = { "usage: moongate COMMAND [OPTION]…\n" }
+  for _, known in ipairs(commands) do
+    local ok, command = pcall(require, "moongate.command." .. known)
+    if ok then
+      lines[#lines + 1] = ("  %-9s %s"):format(known, command.summary)
+    end
+  end
+  lines[#lines + 1] = "\n`moongate help COMMAND` lists its options."
+  io.write(table.concat(lines, "\n") .. "\n")
+  return 0
+end
+
+return M

@@ -1,0 +1,94 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- One generation of scripts in one worker: modules, plugins and plans of its own. A generation is built
+-- aside, with its plugins' init hooks; the old one ends when its last request has.
+local C = require("moongate.api.core")
+local json = require("moongate.api.json")
+local log = require("moongate.api.log")
+local plan = require("moongate.hooks.plan")
+local reader = require("moongate.snapshot.reader")
+local registry = require("moongate.hooks.registry")
+local scripts = require("moongate.api.scripts")
+local task = require("moongate.api.task")
+
+local M = {}
+
+local INIT_SECONDS = 30
+
+local function run_init(plugins)
+  for _, plugin in ipairs(plugins) do
+    if plugin.init then
+      local ok, err = xpcall(plugin.init, debug.traceback, M.worker_view)
+      if not ok then
+        return nil, ("plugin %s: init: %s"):format(plugin.name, err)
+      end
+    end
+  end
+  return true
+end
+
+--- What init and unload see.
+M.worker_view = {}
+
+local function decode(defined)
+  return function(text)
+    return plan.new(assert(json.decode(text)), defined)
+  end
+end
+
+--- Builds a generation. Errors carry the script's file and line.
+---@param number integer
+---@param files { path: string, text: string }[]
+---@return table? generation
+---@return string? err
+function M.new(number, files)
+  local loaded, err = scripts.load(files)
+  if not loaded then
+    return nil, err
+  end
+  local started = C.mg_time_monotonic()
+  local ok
+  ok, err = run_init(loaded.plugins)
+  if not ok then
+    return nil, err
+  elseif C.mg_time_monotonic() - started > INIT_SECONDS then
+    return nil, ("init took longer than %d s"):format(INIT_SECONDS)
+  end
+  local plugins = registry.new(loaded.plugins)
+  local global = plan.new({}, plugins)
+  if global.fault then
+    return nil, global.fault
+  end
+  return {
+    number = number,
+    plugins = loaded.plugins,
+    registry = plugins,
+    global = global,
+    plans = reader.plans(decode(plugins)),
+    uses = 0,
+  }
+end
+
+--- Ends a generation: `unload` hooks run, compiled code that refers to it goes.
+function M.retire(generation)
+  if not generation then
+    return
+  end
+  task.spawn(function()
+    while generation.uses > 0 do
+      task.sleep(0.1)
+    end
+    for _, plugin in ipairs(generation.plugins) do
+      if plugin.unload then
+        local ok, err = xpcall(plugin.unload, debug.traceback, M.worker_view)
+        if not ok then
+          log.error("plugin_failed", { plugin = plugin.name, hook = "unload", error = err })
+        end
+      end
+    end
+    -- Traces pin the prototypes of the old code: without this, memory grows with each reload.
+    jit.flush()
+  end)
+end
+
+return M

@@ -1,0 +1,308 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Where C enters for each stage of an exchange. A failure stays inside one hook of one plugin on one
+-- request: it is logged with the plugin's name, and on_error decides whether the request goes on.
+local bit = require("bit")
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local balance = require("moongate.balance")
+local ctx_object = require("moongate.api.ctx")
+local errors = require("moongate.api.errors")
+local layout = require("moongate.snapshot.layout")
+local log = require("moongate.api.log")
+local reader = require("moongate.snapshot.reader")
+local route = require("moongate.route")
+local upstreams = require("moongate.hooks.upstreams")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local GO_ON, ANSWER, ABORT = 0, 2, 3
+local FAULT = layout.FLAG_FAULT
+local ROUTE = ffi.typeof("const struct mg_route *")
+local match = route.match
+local LOG_BIT = bit.lshift(1, C.MG_STAGE_LOG)
+
+local NOT_FOUND, NO_ENDPOINT, SCRIPT, STOPPED =
+  errors.NOT_FOUND, errors.NO_ENDPOINT, errors.SCRIPT, errors.DRAINING
+
+-- This thread's present generation of scripts: {registry, plans, global}. Requests keep the plan that
+-- they began with.
+local generation_now
+
+local requests = {} -- slot -> struct mg_request *
+local states = {} -- slot -> what Lua knows of the request there; see `state_of`
+
+-- --- running hooks -----------------------------------------------------------
+
+local function describe(err)
+  return debug.traceback(tostring(err), 2)
+end
+
+local function report(entry, hook, ctx, err)
+  M.failures = M.failures + 1
+  log.error("plugin_failed", {
+    plugin = entry.plugin.name,
+    version = entry.plugin.version,
+    hook = hook,
+    request = ctx.request.id,
+    error = err,
+  })
+end
+
+local function returned_value(entry, hook, ctx, value)
+  report(entry, hook, ctx, ("the hook returned a %s; it returns nothing, or ends by ctx:respond"):format(type(value)))
+end
+
+-- Plugins that protect something fail closed, all others open, unless they say so themselves.
+local CLOSED = { authenticate = true, authorize = true, limit = true, validate = true }
+
+local function fails_closed(plugin)
+  if plugin.on_error then
+    return plugin.on_error == "fail_closed"
+  end
+  return CLOSED[plugin.stage] or false
+end
+
+--- Runs one list of hooks; false when the request must fail.
+local function run_hooks(list, hook, ctx)
+  for i = 1, #list do
+    local entry = list[i]
+    ctx.plugin_name = entry.plugin.name
+    local ok, result = xpcall(entry.fn, describe, ctx, entry.conf)
+    if not ok then
+      report(entry, hook, ctx, result)
+    elseif result ~= nil then
+      returned_value(entry, hook, ctx, result)
+      ok = false
+    end
+    if not ok and fails_closed(entry.plugin) then
+      return false
+    end
+  end
+  return true
+end
+
+-- --- requests ----------------------------------------------------------------
+
+local function context(state, request, generation)
+  local ctx = state.ctx
+  if not ctx then
+    ctx = ctx_object.new(request, generation)
+    state.ctx = ctx
+  end
+  return ctx
+end
+
+local function state_of(slot, generation)
+  local state = states[slot]
+  if state and state.generation == generation then
+    return state
+  end
+  state = { generation = generation }
+  states[slot] = state
+  return state
+end
+
+local function refuse(request, code)
+  request.endpoint = -1
+  request.error = code
+  return GO_ON
+end
+
+local function apply(request, plan)
+  request.connect_ms = plan.connect_timeout_ms
+  request.send_ms = plan.send_timeout_ms
+  request.read_ms = plan.read_timeout_ms
+  request.tries = plan.tries
+  request.tries_ms = plan.tries_ms
+  request.retry_on = plan.retry_on
+  request.body_limit = plan.body_limit_bytes
+  request.buffer_request = plan.buffer_request
+  request.http10 = plan.http10
+  request.stages = bit.bor(request.stages, plan.stages)
+end
+
+--- Chooses the endpoint of the next attempt.
+local function choose(request, generation, plan, service_id, state)
+  local endpoint, code = upstreams.choose(request, generation, service_id, state)
+  if not endpoint then
+    return refuse(request, code or NO_ENDPOINT)
+  end
+  request.endpoint = endpoint
+  if state and plan.upstream_request then
+    if not run_hooks(plan.upstream_request, "upstream_request", state.ctx) then
+      return refuse(request, SCRIPT)
+    end
+  end
+  return GO_ON
+end
+
+local function needs_ctx(plan)
+  return plan.access or plan.balance or plan.upstream_request or plan.stages ~= 0
+end
+
+local function after_route(request, generation, found, code)
+  if code then
+    return refuse(request, SCRIPT)
+  elseif bit.band(found.flags, FAULT) ~= 0 then
+    return refuse(request, NO_ENDPOINT)
+  end
+  request.route = found
+  local plan = generation_now.plans:get(request.snapshot, found.plan)
+  if plan.fault then
+    return refuse(request, NO_ENDPOINT)
+  end
+  apply(request, plan)
+  if not needs_ctx(plan) then
+    if found.service < 0 then
+      return refuse(request, NOT_FOUND)
+    end
+    return choose(request, generation, plan, found.service, nil)
+  end
+  local state = state_of(request.slot, generation)
+  state.plan = plan
+  local ctx = context(state, request, generation)
+  if plan.access and not run_hooks(plan.access, "access", ctx) then
+    return refuse(request, SCRIPT)
+  end
+  if found.service < 0 and not upstreams.is_chosen(ctx) then
+    return refuse(request, NOT_FOUND)
+  end
+  return choose(request, generation, plan, found.service, state)
+end
+
+local function on_request(request, generation)
+  if request.snapshot == nil then
+    return refuse(request, STOPPED)
+  end
+  local rewrite = generation_now.rewrite
+  if rewrite then
+    local state = state_of(request.slot, generation)
+    if not run_hooks(rewrite, "rewrite", context(state, request, generation)) then
+      return refuse(request, SCRIPT)
+    end
+  end
+  local found, code = match(request.snapshot, request, generation)
+  if found == nil then
+    request.stages = generation_now.stages
+    return refuse(request, NOT_FOUND)
+  end
+  return after_route(request, generation, found, code)
+end
+
+local function on_retry(request, generation)
+  local state = states[request.slot]
+  local found = ffi.cast(ROUTE, request.route)
+  if not state or state.generation ~= generation then
+    state = nil
+  end
+  local plan = state and state.plan or generation_now.plans:get(request.snapshot, found.plan)
+  return choose(request, generation, plan, found.service, state)
+end
+
+-- --- the other stages --------------------------------------------------------
+
+-- A request that never got a route has the global hooks.
+local function plan_of(request, generation)
+  local state = state_of(request.slot, generation)
+  context(state, request, generation)
+  return state.plan or generation_now.global, state
+end
+
+local function on_response(request, generation)
+  local plan, state = plan_of(request, generation)
+  if plan.response and not run_hooks(plan.response, "response", state.ctx) then
+    if C.mg_respond(request, generation, 502, C.MG_SOURCE_GATEWAY) < 0 then
+      return ABORT
+    end
+  end
+  return GO_ON
+end
+
+local function run_body_hooks(list, hook, ctx)
+  for i = 1, #list do
+    local entry = list[i]
+    local last = C.mg_chunk_get(ctx.record, ctx.generation, M.chunk)
+    local chunk = ffi.string(M.chunk.data, M.chunk.length)
+    ctx.plugin_name = entry.plugin.name
+    local ok, result = xpcall(entry.fn, describe, ctx, entry.conf, chunk, last == 1)
+    if not ok then
+      report(entry, hook, ctx, result)
+      return false -- never a body that looks whole and is not
+    elseif type(result) == "string" then
+      C.mg_chunk_set(ctx.record, ctx.generation, result, #result)
+    elseif result ~= nil then
+      returned_value(entry, hook, ctx, result)
+      return false
+    end
+  end
+  return true
+end
+
+M.chunk = ffi.new("struct mg_text")
+
+local function body_stage(hook)
+  return function(request, generation)
+    local plan, state = plan_of(request, generation)
+    local list = plan[hook]
+    if list and not run_body_hooks(list, hook, state.ctx) then
+      return ABORT
+    end
+    return GO_ON
+  end
+end
+
+local function on_log(request, generation)
+  local plan, state = plan_of(request, generation)
+  upstreams.done(request, state)
+  if plan.log then
+    run_hooks(plan.log, "log", state.ctx)
+  end
+  states[request.slot] = nil
+  return GO_ON
+end
+
+local stages = {
+  [C.MG_STAGE_REQUEST] = on_request,
+  [C.MG_STAGE_RETRY] = on_retry,
+  [C.MG_STAGE_REQUEST_BODY] = body_stage("request_body"),
+  [C.MG_STAGE_RESPONSE] = on_response,
+  [C.MG_STAGE_RESPONSE_BODY] = body_stage("response_body"),
+  [C.MG_STAGE_LOG] = on_log,
+}
+
+--- Called by C.
+---@param stage integer  enum mg_stage
+---@param slot integer
+---@return integer verdict
+function M.dispatch(stage, slot)
+  local request = requests[slot]
+  if not request then
+    request = C.mg_request_at(vm, slot)
+    requests[slot] = request
+  end
+  return stages[stage](request, request.generation)
+end
+
+--- Takes over a generation of scripts: requests that begin from now on use it.
+---@param generation { registry: moongate.Registry, plans: moongate.Plans, global: moongate.Plan }
+function M.use(generation)
+  generation.rewrite = generation.global.rewrite
+  generation.stages = generation.global.stages
+  generation_now = generation
+end
+
+--- The generation that new requests get.
+function M.generation()
+  return generation_now
+end
+
+M.failures = 0
+M.reader = reader
+M.balance = balance
+M.LOG_BIT = LOG_BIT
+M.ANSWER = ANSWER
+
+return M

@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- `require "moongate"`: what scripts and plugins use. Parts are loaded when they are first named.
+local MODULES = {
+  cache = "moongate.api.cache",
+  crypto = "moongate.api.crypto",
+  http = "moongate.api.http",
+  ip = "moongate.api.ip",
+  json = "moongate.api.json",
+  log = "moongate.api.log",
+  regex = "moongate.api.regex",
+  schema = "moongate.api.schema",
+  shared = "moongate.api.shared",
+  task = "moongate.api.task",
+  tcp = "moongate.api.tcp",
+  time = "moongate.api.time",
+  timer = "moongate.api.timer",
+  url = "moongate.api.url",
+}
+
+local plugin = require("moongate.api.plugin")
+
+local M = { plugin = plugin.plugin, route = plugin.route, settings = plugin.settings }
+
+return setmetatable(M, {
+  __index = function(self, name)
+    local module = MODULES[name]
+    if not module then
+      error(("moongate has no module %q"):format(tostring(name)), 2)
+    end
+    local value = require(module)
+    rawset(self, name, value)
+    return value
+  end,
+})

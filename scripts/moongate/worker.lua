@@ -1,0 +1,69 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- A worker's side of changes: builds a generation of scripts when the control thread sends one, uses it
+-- when all workers have built it, and adopts snapshots.
+local C = require("moongate.api.core")
+local generation = require("moongate.hooks.generation")
+local hooks = require("moongate.hooks")
+local json = require("moongate.api.json")
+local settings = require("moongate.api.settings")
+local task = require("moongate.api.task")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local built = {} -- number -> generation that waits for its use
+
+local function report(message)
+  local text = json.encode(message)
+  C.mg_report(vm, text, #text)
+end
+
+local handlers = {}
+
+--- Builds aside; `init` hooks may wait, so this runs as a task.
+function handlers.build(message)
+  task.spawn(function()
+    local made, err = generation.new(message.number, message.files)
+    built[message.number] = made
+    report({ kind = "built", number = message.number, error = err })
+  end)
+end
+
+function handlers.use(message)
+  local made = built[message.number]
+  built[message.number] = nil
+  if made then
+    local old = hooks.generation()
+    hooks.use(made)
+    generation.retire(old)
+  end
+end
+
+function handlers.drop(message)
+  built[message.number] = nil
+end
+
+function handlers.settings(message)
+  settings.apply(message.values)
+end
+
+---@param text string  JSON
+function M.on_message(text)
+  local message = assert(json.decode(text))
+  handlers[message.kind](message)
+end
+
+--- A snapshot is pinned to requests by C; nothing is worked out before it is asked for.
+function M.adopt()
+  return 0
+end
+
+--- Called once, before the thread runs.
+function M.open()
+  settings.apply({})
+  hooks.use(assert(generation.new(0, {})))
+  return 0
+end
+
+return M
