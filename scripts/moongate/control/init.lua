@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The path of a change: source → store → translate. What comes out is the model, from which the
+-- snapshot is written; whatever is wrong is a fault in it and spoils nothing else.
+local files = require("moongate.control.source.files")
+local store = require("moongate.control.store")
+local translate = require("moongate.control.translate")
+
+local M = {}
+
+--- Builds the model from objects.
+---@param objects moongate.Object[]  in an order that stays the same from run to run
+---@param options moongate.TranslateOptions?
+---@param faults moongate.Fault[]?   found while the objects were read
+---@return table model
+---@return moongate.Store store
+function M.build(objects, options, faults)
+  local held = store.new()
+  for _, object in ipairs(objects) do
+    store.add(held, object)
+  end
+  local model = translate.translate(held, options)
+  local all = {}
+  for _, list in ipairs({ faults or {}, held.faults, model.faults }) do
+    for _, fault in ipairs(list) do
+      all[#all + 1] = fault
+    end
+  end
+  model.faults = all
+  return model, held
+end
+
+--- Builds the model from manifest files.
+---@param reader fun(): string?, string?, string?  see source/files.lua
+---@param options moongate.TranslateOptions?
+---@return table model
+---@return moongate.Store store
+function M.build_files(reader, options)
+  local objects, faults = files.read(reader)
+  return M.build(objects, options, faults)
+end
+
+return M

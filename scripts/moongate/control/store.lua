@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Objects by kind, namespace and name, each judged by its shape: one that is wrong is left out and
+-- reported, the others stay. Comes after control/source, before control/translate.
+local base64 = require("moongate.control.model.base64")
+local kinds = require("moongate.control.store.kinds")
+local model = require("moongate.control.model")
+
+local M = {}
+
+---@class moongate.Store
+---@field objects table<string, table<string, moongate.Object>>  kind -> "namespace/name" or "name"
+---@field slices table<string, moongate.Object[]>  "namespace/service" -> its EndpointSlices
+---@field ignored table<string, integer>  "apps/v1 Deployment" -> how many
+---@field faults moongate.Fault[]
+
+--- Makes an empty store.
+---@return moongate.Store
+function M.new()
+  local objects = {}
+  for kind in pairs(kinds.known) do
+    objects[kind] = {}
+  end
+  return { objects = objects, slices = {}, ignored = {}, faults = {} }
+end
+
+local function count_ignored(store, value)
+  local key = value.apiVersion .. " " .. value.kind
+  store.ignored[key] = (store.ignored[key] or 0) + 1
+end
+
+-- Fills in kind, namespace, name and title. Returns false when there is no name to speak of.
+local function identify(object, kind)
+  local value = object.value
+  local metadata = type(value.metadata) == "table" and value.metadata or {}
+  object.kind = value.kind
+  object.name = type(metadata.name) == "string" and metadata.name or nil
+  if not kind.cluster then
+    object.namespace = type(metadata.namespace) == "string" and metadata.namespace or "default"
+  end
+  object.key = (object.namespace and object.namespace .. "/" or "") .. (object.name or "?")
+  object.title = object.kind .. " " .. object.key
+end
+
+local function is_right(store, object, kind)
+  local value = object.value
+  local right = true
+  local function complain(path, message, severity)
+    severity = severity or "error"
+    right = right and severity == "warning"
+    model.fault(store.faults, object, severity, path, message).code = "shape"
+  end
+  if value.metadata == nil then
+    complain({ "metadata" }, "is required; it holds the object's name")
+    return false
+  end
+  kinds.metadata(value.metadata, { "metadata" }, complain)
+  if object.name then
+    local wrong = kind.name(object.name)
+    if wrong then
+      complain({ "metadata", "name" }, wrong)
+    end
+  end
+  for _, field in ipairs(kind.required or {}) do
+    if value[field] == nil then
+      complain({ field }, "is required")
+    end
+  end
+  for field, shape in pairs(kind.fields or {}) do
+    if value[field] ~= nil then
+      shape(value[field], { field }, complain)
+    end
+  end
+  return right
+end
+
+-- `data` becomes bytes; stringData wins over it, as in the API server.
+local function decode_secret(store, object)
+  local data = {}
+  for _, key in ipairs(model.keys(object.value.data or {})) do
+    local bytes, err = base64.decode(object.value.data[key])
+    if not bytes then
+      local message = err .. "; encode the value, or use stringData"
+      model.fault(store.faults, object, "error", { "data", key }, message).code = "shape"
+      return false
+    end
+    data[key] = bytes
+  end
+  for key, text in pairs(object.value.stringData or {}) do
+    data[key] = text
+  end
+  object.data = data
+  return true
+end
+
+local function index_slice(store, object)
+  local labels = object.value.metadata.labels or {}
+  local service = labels["kubernetes.io/service-name"]
+  if not service then
+    return
+  end
+  local key = object.namespace .. "/" .. service
+  store.slices[key] = store.slices[key] or {}
+  table.insert(store.slices[key], object)
+end
+
+local function known_kind(store, object)
+  local value = object.value
+  local kind = kinds.known[value.kind]
+  local group = value.apiVersion:match("^(.*)/[^/]*$") or ""
+  if not kind or not kind.groups[group] then
+    count_ignored(store, value)
+    return nil
+  end
+  identify(object, kind)
+  if value.apiVersion ~= kind.api then
+    local message = ("%s is not read; write %s"):format(value.apiVersion, kind.api)
+    model.fault(store.faults, object, "error", { "apiVersion" }, message).code = "version"
+    return nil
+  end
+  return kind
+end
+
+--- Adds an object. Kinds that the gateway does not read are only counted.
+---@param store moongate.Store
+---@param object moongate.Object  kept
+---@return boolean taken
+function M.add(store, object)
+  local kind = known_kind(store, object)
+  if not kind or not is_right(store, object, kind) then
+    return false
+  end
+  local same = store.objects[object.kind]
+  local first = same[object.key]
+  if first then
+    local where = first.file and (" in %s:%d"):format(first.file, first.line) or ""
+    local message = ("is defined twice, first%s; the first one counts, remove one"):format(where)
+    model.fault(store.faults, object, "error", { "metadata", "name" }, message).code = "duplicate"
+    return false
+  end
+  if object.kind == "Secret" and not decode_secret(store, object) then
+    return false
+  end
+  if object.kind == "ConfigMap" then
+    object.data = object.value.data or {}
+  elseif object.kind == "EndpointSlice" then
+    index_slice(store, object)
+  end
+  same[object.key] = object
+  return true
+end
+
+--- Looks an object up.
+---@param store moongate.Store
+---@param kind string
+---@param key string  "namespace/name", or the name where the kind has no namespace
+---@return moongate.Object?
+function M.get(store, kind, key)
+  return store.objects[kind][key]
+end
+
+return M

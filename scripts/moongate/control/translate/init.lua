@@ -1,0 +1,177 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- From the store to the model: settings → classes → Ingresses, oldest first → hosts → routes,
+-- services, certificates. Pure: nothing is read or written but the arguments. The last steps work
+-- host by host, so that a change need only redo the hosts it touches.
+--
+-- Plugins that routes get, and their configuration. A header is { name, value } or
+-- { name, template }; a template is a list of { text = } and { var = } (template.lua).
+--
+-- redirect        url, code          answer at once with this Location; the path is not appended
+--                 app_root           template; 302 to scheme://Host + it (path is exactly "/")
+--                 slash              { code, relative? }: Location is the path with '/' at its end,
+--                                    and the query
+--                 host               { name, code }: Location scheme://name:port + target without
+--                                    one '/' at its end
+--                 https              { code, keep_slash, port? }: unless the request is secure,
+--                                    Location https://HOST[:port] + target, one '/' at the end cut
+--                                    unless keep_slash. HOST is without port. Comes after url.
+-- rewrite         pattern            searched (not anchored, any case) in the decoded path
+--                 replacement        the whole new path with $1..$9; the query is kept
+--                 redirect?          true: replacement is a URL, answer 302 with it
+--                 forwarded_prefix?  X-Forwarded-Prefix for the backend
+--                 No match in the path: it stays, and so does the prefix header.
+-- canary          main, alternative  names of services
+--                 header?, header_value?, header_pattern?, cookie?, weight, weight_total
+--                 sticky?            name of the affinity cookie: a session stays on its variant
+-- headers         request?           { set = headers }
+--                 response?          { add = headers, set = headers, hide = names }; also on the
+--                                    gateway's own answers
+--                 hsts?              Strict-Transport-Security of responses on https
+-- ip-restriction  allow?, deny?      networks; deny is judged first
+-- basic-auth      realm, users       lines in htpasswd form
+--
+-- Plugins of `moongate.dev/plugins` come with the configuration that the object gives them.
+local attachments = require("moongate.control.translate.attachments")
+local certificates = require("moongate.control.translate.certificates")
+local ingresses = require("moongate.control.translate.ingresses")
+local model = require("moongate.control.model")
+local plugins = require("moongate.control.translate.plugins")
+local routes = require("moongate.control.translate.routes")
+local servers_of = require("moongate.control.translate.servers")
+local services = require("moongate.control.translate.services")
+local settings = require("moongate.settings")
+
+local M = {}
+
+local CONFIG_MAP = "ingress-nginx/ingress-nginx-controller"
+
+local SEVERITY = { unknown = "warning", invalid = "error", ignored = "warning", refused = "error" }
+
+-- The controller's ConfigMap, over which the caller's own settings win.
+local function read_settings(context, overrides)
+  local key = context.flags.configmap or CONFIG_MAP
+  local object = context.store.objects.ConfigMap[key]
+  local function complain(name, message, code)
+    if object then
+      local fault = model.fault(context.faults, object, SEVERITY[code], { "data", name }, message)
+      fault.code = code
+    end
+  end
+  local raw = {}
+  for name, text in pairs(object and object.data or {}) do
+    local _, err, code = settings.parse(name, text)
+    if code then
+      complain(name, err, code)
+    else
+      raw[name] = text
+    end
+  end
+  for name, text in pairs(overrides or {}) do
+    local _, err, code = settings.parse(name, text)
+    if code then
+      context.faults[#context.faults + 1] =
+        { severity = "error", object = "--set " .. name, message = err, code = code }
+    else
+      raw[name:gsub("_", "-")] = text
+    end
+  end
+  context.complain_setting = function(name, message)
+    complain(name, message, "invalid")
+  end
+  context.settings, context.model.settings = settings.read(raw)
+end
+
+local function allowed_headers(context)
+  local allowed = {}
+  for _, name in ipairs(context.settings["global-allowed-response-headers"]) do
+    allowed[name:lower()] = true
+  end
+  return allowed
+end
+
+local function new_context(store, options)
+  local context = {
+    store = store,
+    flags = options.flags or {},
+    faults = {},
+    model = { hosts = {}, services = {}, certificates = {} },
+    certificate_names = {},
+    service_wrong = {},
+  }
+  context.model.faults = context.faults
+  read_settings(context, options.settings)
+  context.allowed_headers = allowed_headers(context)
+  context.default_backend = services.default_backend(context)
+  context.global_headers = plugins.global_headers(context)
+  return context
+end
+
+-- Further names of a host share its routes; a name that has a rule of its own is not taken.
+local function add_aliases(context, servers, server, further)
+  local hosts = context.model.hosts
+  local entry = hosts[server.host]
+  for _, alias in ipairs(server.aliases.names) do
+    if not servers[alias] and not hosts[alias] then
+      hosts[alias] = { routes = entry.routes }
+      further[#further + 1] = alias
+    end
+  end
+  entry.alias_patterns = server.aliases.patterns[1] and server.aliases.patterns or nil
+end
+
+local function other_www(host)
+  return host:match("^www%.(.+)$") or "www." .. host
+end
+
+local function add_www(context, servers, server, further)
+  local host = other_www(server.host)
+  if not servers[host] and not context.model.hosts[host] then
+    context.model.hosts[host] = { routes = { routes.www(context, host, server) } }
+    further[#further + 1] = host
+  end
+end
+
+local function add_hosts(context, servers)
+  local names = model.keys(servers)
+  local further = {}
+  for _, host in ipairs(names) do
+    context.model.hosts[host] = {
+      routes = routes.of(context, servers, servers[host]),
+      single_label = host:sub(1, 2) == "*." or nil,
+    }
+    further[host] = {}
+  end
+  for _, host in ipairs(names) do
+    if servers[host].aliases then
+      add_aliases(context, servers, servers[host], further[host])
+    end
+  end
+  for _, host in ipairs(names) do
+    if servers[host].www then
+      add_www(context, servers, servers[host], further[host])
+    end
+  end
+  return further
+end
+
+---@class moongate.TranslateOptions
+---@field flags table<string, any>?     command-line flags by name: booleans and texts
+---@field settings table<string, any>?  settings that win over the ConfigMap
+
+--- Translates the objects of a store.
+---@param store moongate.Store
+---@param options moongate.TranslateOptions?
+---@return table model  see DESIGN: hosts, services, certificates, settings, faults
+function M.translate(store, options)
+  local context = new_context(store, options or {})
+  local list = ingresses.collect(context)
+  attachments.collect(context, list)
+  local servers = servers_of.group(context, list)
+  local further = add_hosts(context, servers)
+  context.model.certificates = certificates.list(context, servers, further)
+  context.model.default_certificate = certificates.default(context)
+  context.model.typed_settings = context.settings
+  return context.model
+end
+
+return M

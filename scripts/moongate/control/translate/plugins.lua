@@ -1,0 +1,250 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What a location's annotations ask of plugins. Each function returns the configuration of one
+-- plugin, or nil when it has nothing to do; a second result denies the location (503). The list
+-- of plugins and fields is in translate/init.lua.
+local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
+local template = require("moongate.control.translate.template")
+
+local M = {}
+
+local function begins_with_one(path, list)
+  for _, beginning in ipairs(list) do
+    if path:sub(1, #beginning) == beginning then
+      return true
+    end
+  end
+  return false
+end
+
+local function https_of(context, values, path, secure)
+  local wanted = values["force-ssl-redirect"] or (values["ssl-redirect"] and secure)
+  if not wanted or begins_with_one(path, context.settings["no-tls-redirect-locations"]) then
+    return nil
+  end
+  return {
+    code = tonumber(context.settings["http-redirect-code"]),
+    keep_slash = values["preserve-trailing-slash"],
+    port = values["use-port-in-redirects"] and context.settings["public-https-port"] or nil,
+  }
+end
+
+local function fixed_of(values)
+  local url, code = values["temporal-redirect"], values["temporal-redirect-code"]
+  if url then
+    return { url = url, code = code >= 300 and code <= 307 and code or 302 }
+  end
+  url, code = values["permanent-redirect"], values["permanent-redirect-code"]
+  if url then
+    return { url = url, code = code >= 300 and code <= 308 and code or 301 }
+  end
+end
+
+--- Fixed URL, else https.
+---@param path string     of the location
+---@param secure boolean  the host has a certificate
+function M.redirect(context, values, path, secure)
+  local config = fixed_of(values) or {}
+  config.https = https_of(context, values, path, secure)
+  return next(config) and config or nil
+end
+
+--- True when the location's path is rewritten.
+function M.needs_rewrite(values, path)
+  local target = values["rewrite-target"]
+  return target ~= "" and target ~= path
+end
+
+function M.rewrite(values, path)
+  if not M.needs_rewrite(values, path) then
+    return nil
+  end
+  local target = values["rewrite-target"]
+  return {
+    pattern = path,
+    replacement = target,
+    redirect = target:find("^https?://") and true or nil,
+    forwarded_prefix = values["x-forwarded-prefix"],
+  }
+end
+
+--- The rules of a canary; `main` and `alternative` are names of services.
+function M.canary(values, main, alternative, cookie)
+  local total = values["canary-weight-total"]
+  return {
+    main = main,
+    alternative = alternative,
+    header = values["canary-by-header"],
+    header_value = values["canary-by-header-value"],
+    header_pattern = not values["canary-by-header-value"] and values["canary-by-header-pattern"]
+      or nil,
+    cookie = values["canary-by-cookie"],
+    weight = math.max(values["canary-weight"], 0),
+    weight_total = math.max(total, 100),
+    sticky = cookie,
+  }
+end
+
+--- Address lists of the location and of the whole gateway.
+function M.ip_restriction(context, values)
+  local allow, deny = values["allowlist-source-range"], values["denylist-source-range"]
+  local blocked = context.settings["block-cidrs"]
+  if not (allow[1] or deny[1] or blocked[1]) then
+    return nil
+  end
+  local all = {}
+  for _, list in ipairs({ blocked, deny }) do
+    for _, network in ipairs(list) do
+      all[#all + 1] = network
+    end
+  end
+  return { allow = allow[1] and allow or nil, deny = all[1] and all or nil }
+end
+
+local function users_of(secret, as_map)
+  local users = {}
+  if as_map then
+    for _, user in ipairs(model.keys(secret.data)) do
+      users[#users + 1] = user .. ":" .. secret.data[user]:gsub("%s+$", "")
+    end
+    return users
+  end
+  if not secret.data.auth then
+    return nil, ("%s has no key auth"):format(secret.title)
+  end
+  for line in secret.data.auth:gmatch("[^\r\n]+") do
+    if line:find("^[^#:]+:") then
+      users[#users + 1] = line
+    end
+  end
+  return users
+end
+
+--- Users and realm of basic authentication.
+function M.basic_auth(context, ingress, path)
+  local values = ingress.notes.values
+  local kind = values["auth-type"]
+  if not kind or begins_with_one(path, context.settings["no-auth-locations"]) then
+    return nil
+  end
+  if kind == "digest" then
+    local err = "digest is not supported; use basic"
+    references.deny(context, ingress, "auth-type", err)
+    return nil, err
+  end
+  if not values["auth-secret"] then
+    local err = "needs auth-secret with the users"
+    references.deny(context, ingress, "auth-type", err)
+    return nil, err
+  end
+  local secret, err = references.of(context, ingress, "auth-secret", "Secret")
+  if not secret then
+    return nil, err
+  end
+  local users, wrong = users_of(secret, values["auth-secret-type"] == "auth-map")
+  if not users then
+    references.deny(context, ingress, "auth-secret", wrong)
+    return nil, wrong
+  end
+  return { realm = values["auth-realm"], users = users }
+end
+
+local function is_header(name, value)
+  return name:find("^[%w!#$%%&'*+.^_`|~-]+$") ~= nil and not value:find("[\r\n%z]")
+end
+
+-- Headers that an Ingress adds to responses: only names that the operator has listed.
+local function custom_headers(context, ingress)
+  local config, err = references.of(context, ingress, "custom-headers", "ConfigMap")
+  if not config then
+    return nil, err
+  end
+  local headers = {}
+  for _, name in ipairs(model.keys(config.data)) do
+    if not context.allowed_headers[name:lower()] then
+      err = ("header %s is not in global-allowed-response-headers"):format(name)
+    elseif not is_header(name, config.data[name]) then
+      err = ("header %s is no header, or holds a line break"):format(name)
+    end
+    if err then
+      references.deny(context, ingress, "custom-headers", err)
+      return nil, err
+    end
+    headers[#headers + 1] = { name = name, value = config.data[name] }
+  end
+  return headers
+end
+
+--- Headers of every request and response, from the settings; worked out once.
+function M.global_headers(context)
+  local settings = context.settings
+  local function read(setting, make)
+    local object = context.store.objects.ConfigMap[settings[setting]]
+    local list = {}
+    if settings[setting] ~= "" and not object then
+      context.complain_setting(setting, ("ConfigMap %s does not exist; create it"):format(
+        settings[setting]))
+    end
+    for _, name in ipairs(object and model.keys(object.data) or {}) do
+      local header, err = nil, "is no header, or holds a line break; correct it"
+      if is_header(name, object.data[name]) then
+        header, err = make(name, object.data[name])
+      end
+      if err then
+        model.fault(context.faults, object, "error", { "data", name }, err).code = "header"
+      end
+      list[#list + 1] = header
+    end
+    return list
+  end
+  local global = {
+    response = read("add-headers", function(name, value)
+      return { name = name, value = value }
+    end),
+    request = read("proxy-set-headers", function(name, value)
+      local parts, err = template.parse(value)
+      if not parts then
+        return nil, err
+      elseif template.is_fixed(parts) then
+        return { name = name, value = value }
+      end
+      return { name = name, template = parts }
+    end),
+    hide = settings["hide-headers"],
+  }
+  if settings.hsts then
+    global.hsts = "max-age=" .. settings["hsts-max-age"]
+      .. (settings["hsts-include-subdomains"] and "; includeSubDomains" or "")
+      .. (settings["hsts-preload"] and "; preload" or "")
+  end
+  return global
+end
+
+local function some(list)
+  return list[1] and list or nil
+end
+
+local function filled(map)
+  return next(map) and map or nil
+end
+
+--- Headers of a location: those of the gateway, and custom-headers.
+---@param ingress moongate.Ingress?
+function M.headers(context, ingress)
+  local global = context.global_headers
+  local custom, err
+  if ingress then
+    custom, err = custom_headers(context, ingress)
+  end
+  if err then
+    return nil, err
+  end
+  local config = {
+    request = filled({ set = some(global.request) }),
+    response = filled({ add = some(global.response), hide = some(global.hide), set = custom }),
+    hsts = global.hsts,
+  }
+  return filled(config)
+end
+
+return M

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Backends of Ingresses as services of the model. Two Ingresses that want one Service balanced
+-- alike share an entry; one that wants it otherwise gets an entry of its own.
+local bit = require("bit")
+
+local endpoints = require("moongate.control.translate.endpoints")
+local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
+
+local M = {}
+
+--- Name of a backend: namespace, Service and port.
+---@param object moongate.Object  the Ingress
+---@param backend table
+---@return string name
+---@return string service  "namespace/name"
+---@return integer|string port
+function M.name(object, backend)
+  local port = backend.service.port or {}
+  port = port.number or port.name or 0
+  return object.namespace .. "-" .. backend.service.name .. "-" .. port,
+    object.namespace .. "/" .. backend.service.name, port
+end
+
+local PROTOCOLS = { HTTP = "http", HTTPS = "https", GRPC = "grpc", GRPCS = "grpcs",
+  AUTO_HTTP = "auto", FCGI = "fcgi" }
+
+local function balance_of(values)
+  local key = values["upstream-hash-by"]
+  if not key or not key[1] then
+    return { algorithm = values["load-balance"] }
+  elseif values["upstream-hash-by-subset"] then
+    return { algorithm = "subset_hash", key = key,
+      subset_size = values["upstream-hash-by-subset-size"] }
+  end
+  return { algorithm = "hash", key = key }
+end
+
+local function affinity_of(values, path)
+  if values.affinity ~= "cookie" then
+    return nil
+  end
+  return {
+    cookie = values["session-cookie-name"],
+    mode = values["affinity-mode"],
+    path = values["session-cookie-path"] or path,
+    domain = values["session-cookie-domain"],
+    max_age = values["session-cookie-max-age"],
+    expires = values["session-cookie-expires"],
+    samesite = values["session-cookie-samesite"],
+    secure = values["session-cookie-secure"],
+    conditional_samesite_none = values["session-cookie-conditional-samesite-none"] or nil,
+    change_on_failure = values["session-cookie-change-on-failure"] or nil,
+  }
+end
+
+-- TLS towards the backend. A Secret that cannot be used denies the location.
+local function tls_of(context, ingress)
+  local values = ingress.notes.values
+  local tls = {
+    verify = values["proxy-ssl-verify"],
+    verify_depth = values["proxy-ssl-verify-depth"],
+    server_name = values["proxy-ssl-name"],
+    send_server_name = values["proxy-ssl-server-name"],
+    protocols = values["proxy-ssl-protocols"],
+    ciphers = values["proxy-ssl-ciphers"] ~= "DEFAULT" and values["proxy-ssl-ciphers"] or nil,
+  }
+  local secret, err = references.of(context, ingress, "proxy-ssl-secret", "Secret")
+  if secret then
+    tls.ca = secret.data["ca.crt"]
+    tls.certificate, tls.key = secret.data["tls.crt"], secret.data["tls.key"]
+    if tls.verify and not tls.ca then
+      err = "has no ca.crt to verify the backend with"
+    end
+  elseif tls.verify and not err then
+    err = "proxy-ssl-verify is on, but there is no proxy-ssl-secret with a ca.crt"
+  end
+  return tls, err
+end
+
+-- One text for equal tables, whatever the order of their keys.
+local function canonical(value)
+  if type(value) ~= "table" then
+    return tostring(value)
+  end
+  local parts = {}
+  for index, item in ipairs(value) do
+    parts[index] = canonical(item)
+  end
+  if not parts[1] then
+    for _, key in ipairs(model.keys(value)) do
+      parts[#parts + 1] = key .. "=" .. canonical(value[key])
+    end
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- FNV-1a. Names only; what they stand for is compared in full.
+local function digest(text)
+  local hash = bit.tobit(0x811c9dc5)
+  for index = 1, #text do
+    hash = bit.bxor(hash, text:byte(index))
+    hash = bit.tobit(hash + bit.lshift(hash, 1) + bit.lshift(hash, 4) + bit.lshift(hash, 7)
+      + bit.lshift(hash, 8) + bit.lshift(hash, 24))
+  end
+  return bit.tohex(hash)
+end
+
+-- Once for each backend of an Ingress, however many routes it makes.
+local function report(context, ingress, field, key, wrong)
+  ingress.reported = ingress.reported or {}
+  local what = key .. " " .. model.field(field)
+  if ingress.reported[what] then
+    return
+  end
+  ingress.reported[what] = true
+  local fault = model.fault(context.faults, ingress.object, "error", field,
+    ("Service %s %s; its paths answer 503 until it is right"):format(key, wrong))
+  fault.code = "backend"
+end
+
+-- What an Ingress wants of a backend, apart from which endpoints there are.
+local function wanted_of(context, ingress, path)
+  local values = ingress.notes.values
+  local wanted = {
+    protocol = PROTOCOLS[values["backend-protocol"]],
+    balance = balance_of(values),
+    affinity = affinity_of(values, path),
+    cluster_ip = values["service-upstream"],
+  }
+  local err
+  if wanted.protocol == "https" or wanted.protocol == "grpcs" or wanted.protocol == "auto" then
+    wanted.tls, err = tls_of(context, ingress)
+  end
+  return wanted, err
+end
+
+-- The plain case, which most services are: it needs no name of its own.
+local function is_plain(context, wanted)
+  return wanted.protocol == "http" and not wanted.affinity and not wanted.tls
+    and wanted.balance.algorithm == context.settings["load-balance"]
+    and wanted.cluster_ip == context.settings["service-upstream"]
+end
+
+local function make(context, name, key, port, wanted)
+  local object = context.store.objects.Service[key]
+  local list, wrong = endpoints.find(context, object, port, wanted.cluster_ip)
+  local namespace, service_name = key:match("^(.-)/(.*)$")
+  local service = {
+    name = name,
+    endpoints = list,
+    protocol = wanted.protocol,
+    tls = wanted.tls,
+    balance = wanted.balance,
+    affinity = wanted.affinity,
+    source = { kind = "Service", namespace = namespace, name = service_name, port = port },
+  }
+  context.model.services[name] = service
+  context.service_wrong[name] = wrong
+  return service
+end
+
+--- Gives the service of the model for a backend, made when it is first asked for.
+---@param context table
+---@param ingress moongate.Ingress  whose annotations count
+---@param backend table             of the Ingress
+---@param field (string|integer)[]  where the backend stands
+---@param options { path: string?, affinity: table? }?  path of the rule; affinity of the main
+---  service, which a canary takes over
+---@return string? name
+---@return string? err   the location must answer 503
+function M.use(context, ingress, backend, field, options)
+  options = options or {}
+  local base, key, port = M.name(ingress.object, backend)
+  local wanted, err = wanted_of(context, ingress, options.path or "/")
+  if err then
+    return nil, err
+  end
+  wanted.affinity = options.affinity or wanted.affinity
+  local name = is_plain(context, wanted) and base or base .. "-" .. digest(canonical(wanted))
+  if not context.model.services[name] then
+    make(context, name, key, port, wanted)
+  end
+  if context.service_wrong[name] then
+    report(context, ingress, field, key, context.service_wrong[name])
+  end
+  return name
+end
+
+--- The service of `--default-backend-service`, or nil.
+---@param context table
+function M.default_backend(context)
+  local flag = context.flags["default-backend-service"]
+  local namespace, name = (flag or ""):match("^([^/]+)/([^/]+)$")
+  if not namespace then
+    return nil
+  end
+  local service = context.store.objects.Service[flag]
+  local first = service and (service.value.spec.ports or {})[1]
+  local port = first and first.port or 80
+  return { namespace = namespace, name = name, port = port }
+end
+
+--- Makes the service for a default backend.
+function M.use_default(context, backend)
+  local name = backend.namespace .. "-" .. backend.name .. "-" .. backend.port
+  if not context.model.services[name] then
+    make(context, name, backend.namespace .. "/" .. backend.name, backend.port,
+      { protocol = "http", balance = { algorithm = context.settings["load-balance"] } })
+  end
+  return name
+end
+
+return M
