@@ -3,8 +3,8 @@
 -- The route of a request: host, then path (exact, regex, longest prefix), then other conditions.
 -- Comes after the rewrite hooks and before access; reads the snapshot in place, makes no garbage.
 --
--- What repeats is a tail call here and not a loop: LuaJIT gives up on loops of one or two rounds, and
--- on the functions around them. Loops of many rounds are C's.
+-- What repeats is a tail call here and not a loop: LuaJIT gives up on loops of one or two rounds,
+-- and on the functions around them. Loops of many rounds are C's.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
