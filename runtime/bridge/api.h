@@ -173,6 +173,10 @@ struct mg_regex *mg_regex_new(const char *pattern, uint32_t length, uint32_t fla
  * `pairs` is what `captures` has room for, of which 32 are used at most. */
 int32_t mg_regex_match(const struct mg_regex *regex, const char *text, uint32_t length,
                        uint32_t *captures, uint32_t pairs);
+/* The first of `count` patterns, from `first` on, that matches: its position, or `count` when none
+ * does. *limited is set to 1, else 0, when that one hit a limit instead. */
+uint32_t mg_regex_first(const struct mg_regex *const *list, uint32_t count, uint32_t first,
+                        const char *text, uint32_t length, uint32_t *limited);
 /* For a pattern that was given to no part; null is permitted. */
 void mg_regex_free(struct mg_regex *regex);
 
@@ -180,18 +184,35 @@ void mg_regex_free(struct mg_regex *regex);
 
 /* Hash of `length` bytes, well spread in all 32 bits and the same in every version. */
 uint32_t mg_hash(const char *bytes, uint32_t length, uint32_t seed);
-/* The hash that mg_hash_path gives for the same bytes. */
-uint32_t mg_hash_text(const char *bytes, uint32_t length);
 /* Hashes of a path, in marks of two numbers each: a length, and the hash of that many bytes. The
  * first mark is the whole path, then follow, shortest first, nothing, `/a` and `/a/b` of `/a/b/`.
  * `most` marks have room, at least 2; returns how many there are. */
 uint32_t mg_hash_path(const char *path, uint32_t length, uint32_t *marks, uint32_t most);
+/* An index is a hash table in a block of bytes, from a text and a kind (not 0) to two numbers. The
+ * texts lie in the block too, which may be copied as a whole. Filled once: `bytes` zeroed bytes at a
+ * multiple of 8, as many as mg_index_bytes says, which mg_index_init makes an index of. */
+uint32_t mg_index_bytes(uint32_t keys);
+void mg_index_init(char *index, uint32_t bytes);
+void mg_index_put(char *index, uint32_t kind, const char *key, uint32_t length, uint32_t first,
+                  uint32_t second);
+/* 1: found, and `values` holds the two numbers. 0: not there. */
+int32_t mg_index_find(const char *index, uint32_t kind, const char *key, uint32_t length,
+                      uint32_t *values);
+/* The same for the bytes of `path` that one of its marks (see mg_hash_path) stands for. */
+int32_t mg_index_find_mark(const char *index, uint32_t kind, const char *path,
+                           const uint32_t *marks, uint32_t mark, uint32_t *values);
+/* The greatest of the marks 1 to `mark` that is found, or 0. */
+uint32_t mg_index_find_longest(const char *index, uint32_t kind, const char *path,
+                               const uint32_t *marks, uint32_t mark, uint32_t *values);
+/* Looks for the first `lengths[i]` bytes of `path`, for i from `first` on: the first i that is found,
+ * or `count`. A length beyond the path's is passed over. */
+uint32_t mg_index_find_length(const char *index, uint32_t kind, const char *path, uint32_t length,
+                              const uint32_t *lengths, uint32_t count, uint32_t first,
+                              uint32_t *values);
 /* Writes 32 hexadecimal digits and a NUL to `out`. Below 0: out of memory. */
 int32_t mg_md5(const char *bytes, uint32_t length, char *out);
 /* 1 when both texts hold the same `length` bytes. */
 int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length);
-/* Where `byte` stands at or after `from`; `length` when it does not. */
-uint32_t mg_bytes_find(const char *bytes, uint32_t length, uint32_t from, uint32_t byte);
 /* Length of the decoded value of the first parameter `name`, which is written to `out`. -1: there is
  * none. -2: it is longer than `out_size`. */
 int32_t mg_query_value(const char *query, uint32_t length, const char *name, uint32_t name_length,
@@ -235,6 +256,10 @@ void mg_snapshot_unref(struct mg_snapshot *snapshot);
 uint64_t mg_snapshot_number(const struct mg_snapshot *snapshot);
 /* Bytes of a part, or null. `name` is lower case and looked up as it stands. */
 const char *mg_snapshot_host(const struct mg_snapshot *snapshot, const char *name, uint32_t length);
+/* The next host that is stored as the end of `name` from a dot on, longest first; null at the end.
+ * `cursor` has two numbers that are 0 at first: where to go on, and how many labels were cut off. */
+const char *mg_snapshot_wildcard(const struct mg_snapshot *snapshot, const char *name,
+                                 uint32_t length, uint32_t *cursor);
 const char *mg_snapshot_service(const struct mg_snapshot *snapshot, uint32_t id);
 const char *mg_snapshot_plan(const struct mg_snapshot *snapshot, uint32_t id);
 /* The certificate for a server name (any case, final dot ignored): that of the name, of "*.parent",

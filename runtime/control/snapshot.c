@@ -177,6 +177,24 @@ const char *mg_snapshot_host(const struct mg_snapshot *snapshot, const char *nam
   return part ? part_bytes(part) : NULL;
 }
 
+const char *mg_snapshot_wildcard(const struct mg_snapshot *snapshot, const char *name,
+                                 uint32_t length, uint32_t *cursor)
+{
+  while (cursor[0] < length) {
+    const char *dot = memchr(name + cursor[0], '.', length - cursor[0]);
+    if (!dot)
+      break;
+    uint32_t at = (uint32_t)(dot - name);
+    cursor[0] = at + 1;
+    cursor[1]++;
+    const char *bytes = mg_snapshot_host(snapshot, dot, length - at);
+    if (bytes)
+      return bytes;
+  }
+  cursor[0] = length;
+  return NULL;
+}
+
 const char *mg_snapshot_service(const struct mg_snapshot *snapshot, uint32_t id)
 {
   return array_bytes(&snapshot->services, id);

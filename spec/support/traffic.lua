@@ -57,11 +57,12 @@ function M.request(fields)
   return request
 end
 
---- A snapshot of `model`; freed with the cdata. Also its writer and faults.
-function M.snapshot(model, writer)
-  writer = writer or M.writer()
-  local snapshot, faults = writer:build(model, 1)
-  return ffi.gc(snapshot, M.C.mg_snapshot_unref), writer, faults
+--- A snapshot of `model`, freed with the cdata.
+function M.snapshot(model)
+  local writer = M.writer()
+  local snapshot = writer:build(model, 1)
+  writer:close()
+  return ffi.gc(snapshot, M.C.mg_snapshot_unref)
 end
 
 function M.writer(options)

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The conditions of a route beside its path: method, header fields, query parameters.
+--
+-- What repeats is a tail call, as in route/init.lua.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -10,41 +12,34 @@ local M = {}
 
 local BYTES = ffi.typeof("const char *")
 local PREDICATE = ffi.typeof("const struct mg_predicate *")
-local SPAN = ffi.typeof("const struct mg_span *")
+local HOST = ffi.typeof("const struct mg_host *")
 
 local VALUE_BYTES = 8192
 
 -- Scratch of one call; nothing in it outlives the call, and nothing between its use yields.
 local header = ffi.new("struct mg_text")
 local value = ffi.new("char[?]", VALUE_BYTES)
+local unused = ffi.new("uint32_t[2]")
 
 local MATCH_EXACT, MATCH_PRESENT = layout.MATCH_EXACT, layout.MATCH_PRESENT
-local SUBJECT_HEADER = layout.SUBJECT_HEADER
+local SUBJECT_HEADER, INDEX_METHODS = layout.SUBJECT_HEADER, layout.INDEX_METHODS
 
 --- Outcomes. LIMIT: a pattern took more effort than is allowed, so that nobody knows.
 M.NO, M.YES, M.LIMIT = 0, 1, 2
 
 local NO, YES, LIMIT = M.NO, M.YES, M.LIMIT
 
+local function is_listed(route, method)
+  local part = ffi.cast(BYTES, route) - route.part_at
+  local index = part + ffi.cast(HOST, part).index_at
+  local kind = INDEX_METHODS + route.serial
+  return C.mg_index_find(index, kind, method.data, method.length, unused) ~= 0
+end
+
 --- Whether the route takes the request's method; without a list it takes all.
 ---@return boolean
 function M.method_fits(route, request)
-  local count = route.method_count
-  if count == 0 then
-    return true
-  end
-  local base = ffi.cast(BYTES, route)
-  local methods = ffi.cast(SPAN, base + route.methods_at)
-  local method = request.method
-  for i = 0, count - 1 do
-    if
-      methods[i].length == method.length
-      and C.mg_bytes_equal(base + methods[i].at, method.data, method.length) ~= 0
-    then
-      return true
-    end
-  end
-  return false
+  return route.method_count == 0 or is_listed(route, request.method)
 end
 
 local function value_fits(route, predicate, data, length)
@@ -63,17 +58,16 @@ local function value_fits(route, predicate, data, length)
 end
 
 -- A field that occurs several times fits when one of them does.
-local function header_fits(route, predicate, request, generation)
+local function header_fits(route, predicate, request, generation, nth)
   local name, length = ffi.cast(BYTES, route) + predicate.name.at, predicate.name.length
-  local nth = 0
-  while C.mg_request_header(request, generation, name, length, nth, header) == 1 do
-    local fits = value_fits(route, predicate, header.data, header.length)
-    if fits ~= NO then
-      return fits
-    end
-    nth = nth + 1
+  if C.mg_request_header(request, generation, name, length, nth, header) ~= 1 then
+    return NO
   end
-  return NO
+  local fits = value_fits(route, predicate, header.data, header.length)
+  if fits ~= NO then
+    return fits
+  end
+  return header_fits(route, predicate, request, generation, nth + 1)
 end
 
 -- Of a parameter that occurs several times the first counts.
@@ -94,9 +88,17 @@ end
 function M.holds(route, index, request, generation)
   local predicate = ffi.cast(PREDICATE, ffi.cast(BYTES, route) + route.predicates_at) + index
   if predicate.subject == SUBJECT_HEADER then
-    return header_fits(route, predicate, request, generation)
+    return header_fits(route, predicate, request, generation, 0)
   end
   return query_fits(route, predicate, request)
+end
+
+local function hold_from(route, index, request, generation)
+  local holds = M.holds(route, index, request, generation)
+  if holds ~= YES or index + 1 == route.predicate_count then
+    return holds
+  end
+  return hold_from(route, index + 1, request, generation)
 end
 
 --- Whether all conditions hold: NO, YES or LIMIT.
@@ -104,14 +106,10 @@ end
 function M.hold(route, request, generation)
   if not M.method_fits(route, request) then
     return NO
+  elseif route.predicate_count == 0 then
+    return YES
   end
-  for i = 0, route.predicate_count - 1 do
-    local holds = M.holds(route, i, request, generation)
-    if holds ~= YES then
-      return holds
-    end
-  end
-  return YES
+  return hold_from(route, 0, request, generation)
 end
 
 return M

@@ -2,7 +2,6 @@
 --
 -- Lays out one host: routes in order of precedence, and a hash table from paths to routes.
 -- Called by the writer; the result is what route/ reads.
-local bit = require("bit")
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -12,14 +11,13 @@ local M = {}
 
 local ROUTE = ffi.typeof("struct mg_route *")
 local HOST = ffi.typeof("struct mg_host *")
-local BUCKET = ffi.typeof("struct mg_bucket *")
 local SPAN = ffi.typeof("struct mg_span *")
 local PREDICATE = ffi.typeof("struct mg_predicate *")
+local REGEXES = ffi.typeof("const struct mg_regex **")
 local NUMBERS = ffi.typeof("uint32_t *")
 local SIZES = {
   route = ffi.sizeof("struct mg_route"),
   host = ffi.sizeof("struct mg_host"),
-  bucket = ffi.sizeof("struct mg_bucket"),
   span = ffi.sizeof("struct mg_span"),
   predicate = ffi.sizeof("struct mg_predicate"),
 }
@@ -242,7 +240,7 @@ local function write_route(block, item, job)
   into.flags = (item.fault and layout.FLAG_FAULT or 0) + (caseless and layout.FLAG_CASELESS or 0)
   into.method_count, into.methods_at = #item.methods, methods_at
   into.predicate_count, into.predicates_at = #item.predicates, predicates_at
-  into.priority, into.serial = item.priority, item.serial
+  into.priority, into.serial, into.part_at = item.priority, item.serial, at
   set_span(into.id, at, id_at, route.id)
   set_span(into.path, at, path_at, item.path)
   set_span(into.source, at, source_at, source)
@@ -250,31 +248,39 @@ local function write_route(block, item, job)
   return at
 end
 
-local function slot_count(groups)
-  local count = 4
-  while count < 2 * #groups do
-    count = count * 2
+local function index_methods(block, index, offset)
+  local route = ffi.cast(ROUTE, block.data + offset)
+  local spans = ffi.cast(SPAN, block.data + offset + route.methods_at)
+  for i = 0, route.method_count - 1 do
+    local method = block.data + offset + spans[i].at
+    C.mg_index_put(index, layout.INDEX_METHODS + route.serial, method, spans[i].length, 0, 0)
+  end
+end
+
+local function key_count(groups, items)
+  local count = #groups
+  for _, item in ipairs(items) do
+    count = count + #item.methods
   end
   return count
 end
 
-local function write_buckets(block, groups)
-  local count = slot_count(groups)
-  local at = block:take(count * SIZES.bucket)
-  local buckets = ffi.cast(BUCKET, block.data + at)
+local function write_index(block, groups, items, offsets)
+  local bytes = C.mg_index_bytes(key_count(groups, items))
+  local at = block:take(bytes)
+  local index = block.data + at
+  C.mg_index_init(index, bytes)
+  for _, offset in ipairs(offsets) do
+    index_methods(block, index, offset)
+  end
   local first = 0
   for _, group in ipairs(groups) do
-    local path = group[1].path
-    local hash, kind = C.mg_hash_text(path, #path), group[1].type + 1
-    local slot = layout.first_slot(hash, kind, count - 1)
-    while buckets[slot].kind ~= 0 do
-      slot = bit.band(slot + 1, count - 1)
-    end
-    local bucket = buckets[slot]
-    bucket.hash, bucket.kind, bucket.first, bucket.count = hash, kind, first, #group
+    local route = ffi.cast(ROUTE, block.data + offsets[first + 1])
+    local path = block.data + offsets[first + 1] + route.path.at
+    C.mg_index_put(index, route.path_type + 1, path, route.path.length, first, #group)
     first = first + #group
   end
-  return at, count
+  return at
 end
 
 local function text_lengths(groups)
@@ -301,14 +307,13 @@ local function write_numbers(block, list)
   return at
 end
 
-local function mark_depths(host, groups)
-  for _, group in ipairs(groups) do
-    local depth = group[1].depth
-    if group[1].type == layout.PATH_PREFIX then
-      local word = bit.rshift(depth, 5)
-      host.depths[word] = bit.bor(host.depths[word], bit.lshift(1, bit.band(depth, 31)))
-    end
+local function write_regexes(block, regexes)
+  local at = block:take(ffi.sizeof("void *") * #regexes)
+  local list = ffi.cast(REGEXES, block.data + at)
+  for i, item in ipairs(regexes) do
+    list[i - 1] = item.regex
   end
+  return at
 end
 
 local function write_routes(block, groups, regexes, job)
@@ -341,17 +346,18 @@ function M.write(block, entry, job)
   local at = block:take(SIZES.host)
   local offsets = write_routes(block, groups, regexes, job)
   local routes_at = write_numbers(block, offsets)
-  local buckets_at, slots = write_buckets(block, groups)
+  local index_at = write_index(block, groups, items, offsets)
   local lengths = text_lengths(groups)
   local lengths_at = write_numbers(block, lengths)
+  local regexes_at = write_regexes(block, regexes)
   local host = ffi.cast(HOST, block.data + at)
   host.route_count, host.routes_at = #items, routes_at
   host.regex_first, host.regex_count = #items - #regexes, #regexes
-  host.bucket_mask, host.buckets_at = slots - 1, buckets_at
+  host.regexes_at = regexes_at
+  host.index_at = index_at
   host.text_length_count, host.text_lengths_at = #lengths, lengths_at
   host.single_label = entry.single_label and 1 or 0
   host.fall_through = entry.fall_through and 1 or 0
-  mark_depths(host, groups)
 end
 
 return M

@@ -5,7 +5,6 @@
 --
 -- Texts of a route count from the route's first byte (`at` + `length`), all else from the part's
 -- first byte. Every struct is a multiple of 8 bytes and stands at one.
-local bit = require("bit")
 local ffi = require("ffi")
 
 local M = {}
@@ -32,23 +31,17 @@ struct mg_route {
   uint32_t flags;                /* FLAG_* */
   uint32_t path_type;            /* PATH_* */
   uint32_t method_count;
-  uint32_t methods_at;           /* struct mg_span each, from the route */
+  uint32_t methods_at;           /* struct mg_span each, from the route; also in the host's index */
   uint32_t predicate_count;
   uint32_t predicates_at;        /* struct mg_predicate each, from the route */
   int32_t priority;
   uint32_t serial;               /* number of this route in its host, in the model's order */
+  uint32_t part_at;              /* how far behind the part's first byte this route stands */
+  uint32_t reserved;
   struct mg_span id;
   struct mg_span path;
   struct mg_span source;         /* JSON text of the model's `source`, or nothing */
   struct mg_span fault;          /* with FLAG_FAULT: what is wrong */
-};
-
-/* Routes with one path and type, best first, found by the hash of that path. */
-struct mg_bucket {
-  uint32_t hash;
-  uint32_t kind;                 /* PATH_* + 1; 0: the slot is free */
-  uint32_t first;                /* index of the first route */
-  uint32_t count;
 };
 
 struct mg_host {
@@ -56,9 +49,10 @@ struct mg_host {
   uint32_t routes_at;            /* uint32_t each: where a route stands, from the part */
   uint32_t regex_first;          /* index of the first route with a regex */
   uint32_t regex_count;
-  uint32_t bucket_mask;          /* number of slots - 1, a power of two - 1 */
-  uint32_t buckets_at;
-  uint32_t depths[2];            /* bit d: there is a prefix of d elements */
+  uint32_t regexes_at;           /* the regex of each of those routes */
+  /* Keys: PATH_* + 1 and a path, with the first route and the number of routes;
+   * INDEX_METHODS + serial and a method, for routes that take some methods only. */
+  uint32_t index_at;
   uint32_t text_length_count;    /* lengths of textual prefixes, greatest first */
   uint32_t text_lengths_at;
   uint32_t single_label;         /* a "*.suffix" that stands for one label only */
@@ -97,6 +91,8 @@ M.PATH_PREFIX = 1
 M.PATH_PREFIX_TEXT = 2
 M.PATH_REGEX = 3
 
+M.INDEX_METHODS = 8
+
 M.SUBJECT_HEADER = 0
 M.SUBJECT_QUERY = 1
 
@@ -106,19 +102,10 @@ M.MATCH_REGEX = 2
 
 M.PROTOCOLS = { http = 0, https = 1, grpc = 2, grpcs = 3 }
 
--- Deeper prefixes have no bit in mg_host.depths; the writer refuses them.
+-- Elements of a prefix, at most: a worker looks at no more of a path.
 M.DEPTH_MAX = 63
 -- The longest path of a route.
 M.PATH_BYTES_MAX = 8192
-
---- The slot of mg_host's hash table in which the search for a path begins; the next one follows.
----@param hash integer  of the path
----@param kind integer  as in mg_bucket
----@param mask integer  bucket_mask
----@return integer
-function M.first_slot(hash, kind, mask)
-  return bit.band(hash + kind, mask)
-end
 
 M.REGEX_CASELESS = 1
 M.REGEX_ANCHORED = 2
