@@ -26,7 +26,8 @@ SOURCES := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 HEADERS := $(sort $(wildcard runtime/*.h runtime/*/*.h runtime/*/*/*.h))
 LUA := $(sort $(shell find scripts plugins -name '*.lua' 2>/dev/null))
 SPECS := $(sort $(shell find spec -name '*.lua' 2>/dev/null))
-FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(sort $(wildcard spec/fuzz/*.c)))
+FUZZ_SOURCES := $(sort $(wildcard spec/fuzz/*.c))
+FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
             $(if $(WERROR),-Werror)
@@ -79,7 +80,7 @@ lint: lint-format lint-lua
 
 ## format: apply clang-format (and StyLua, if it is there)
 format:
-	@$(if $(SOURCES)$(HEADERS),clang-format -i $(SOURCES) $(HEADERS),:)
+	@$(if $(SOURCES)$(HEADERS),clang-format -i $(SOURCES) $(HEADERS) $(FUZZ_SOURCES),:)
 	@if command -v stylua >/dev/null; then stylua $(wildcard scripts plugins spec); fi
 
 ## bench: run spec/bench
@@ -187,7 +188,7 @@ build/fuzz/%: spec/fuzz/%.c $(call without_main,build/fuzz/obj) $(ARCHIVES)
 
 lint-format:
 	@if [ -f .clang-format ] && [ -n '$(SOURCES)$(HEADERS)' ]; then \
-	  clang-format --dry-run --Werror $(SOURCES) $(HEADERS); fi
+	  clang-format --dry-run --Werror $(SOURCES) $(HEADERS) $(FUZZ_SOURCES); fi
 
 lint-lua:
 	@if [ -n '$(LUA)$(SPECS)' ]; then luacheck --quiet $(LUA) $(SPECS) runtime/bridge/embed.lua; fi
