@@ -30,6 +30,17 @@ static int grow(struct h1_parser *parser, struct span *span, const char *data, s
   return err < 0 ? fail(parser, err) : 0;
 }
 
+/* llhttp speaks RTSP and ICE as well, each with letters that HTTP does not have. The name may come in
+ * pieces, so it is judged letter by letter. */
+static int on_protocol(llhttp_t *llhttp, const char *data, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    if (data[i] != 'H' && data[i] != 'T' && data[i] != 'P')
+      return fail(self_of(llhttp), ERR_BAD_REQUEST);
+  }
+  return 0;
+}
+
 static int on_begin(llhttp_t *llhttp)
 {
   struct h1_parser *parser = self_of(llhttp);
@@ -107,18 +118,48 @@ static int check_framing(struct h1_parser *parser, struct head *head)
   return 0;
 }
 
-/* reg-name, IPv4, [IPv6] and a port (RFC 3986 3.2.2), without userinfo. */
+static int is_one_of(char c, const char *extra)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         (c != 0 && strchr(extra, c));
+}
+
+/* Length of the host at the start of an authority, without its port; -1 when it is none. */
+static int64_t host_length(const char *text, uint32_t len)
+{
+  uint32_t at = 0;
+  if (len > 0 && text[0] == '[') {
+    for (at = 1; at < len && is_one_of(text[at], ":."); at++)
+      continue;
+    return at > 2 && at < len && text[at] == ']' ? (int64_t)at + 1 : -1;
+  }
+  for (; at < len && is_one_of(text[at], "-._~%!$&'()*+,;="); at++) {
+    if (text[at] == '.' && at + 1 < len && text[at + 1] == '.')
+      return -1;
+  }
+  return at;
+}
+
+/* reg-name, IPv4 or [IPv6] and a port (RFC 3986 3.2.2), without userinfo. Empty is permitted: RFC
+ * 9112 3.2 wants such a Host where the target has no authority. */
 static int host_is_valid(const char *text, uint32_t len)
 {
-  for (uint32_t i = 0; i < len; i++) {
-    char c = text[i];
-    int alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!alnum && !strchr("-._~%!$&'()*+,;=:[]", c))
+  if (len == 0)
+    return 1;
+  int64_t host = host_length(text, len);
+  if (host <= 0)
+    return 0;
+  if (host == len)
+    return 1;
+  uint32_t port = 0;
+  for (uint32_t at = (uint32_t)host + 1; at < len; at++) {
+    if (text[at] < '0' || text[at] > '9')
       return 0;
-    if (c == 0)
+    port = port * 10 + (uint32_t)(text[at] - '0');
+    if (port > UINT16_MAX)
       return 0;
   }
-  return 1;
+  return text[host] == ':';
 }
 
 /* absolute-form (RFC 9112 3.2.2): its authority replaces Host, its path becomes the target. */
@@ -145,6 +186,8 @@ static int split_absolute(struct head *head, const struct buf *arena)
 static int check_target(struct h1_parser *parser, struct head *head)
 {
   struct buf *arena = parser->message->arena;
+  if (parser->llhttp.method == HTTP_CONNECT)
+    return ERR_NOT_IMPLEMENTED;
   if (head->target.len == 0)
     return ERR_BAD_REQUEST;
   const char *text = span_text(arena, head->target);
@@ -156,8 +199,6 @@ static int check_target(struct h1_parser *parser, struct head *head)
     return 0;
   if (head->target.len == 1 && text[0] == '*')
     return parser->llhttp.method == HTTP_OPTIONS ? 0 : ERR_BAD_REQUEST;
-  if (parser->llhttp.method == HTTP_CONNECT)
-    return ERR_NOT_IMPLEMENTED;
   int err = split_absolute(head, arena);
   if (err < 0)
     return err;
@@ -184,15 +225,19 @@ static int check_request(struct h1_parser *parser, struct head *head)
   int err = check_target(parser, head);
   if (err < 0)
     return err;
+  if (!host_is_valid(span_text(arena, head->host), head->host.len))
+    return ERR_BAD_REQUEST;
   int host = head_find_id(head, FIELD_HOST, 0);
   if (host < 0 && head->version == 11)
     return ERR_BAD_REQUEST;
-  if (host >= 0 && head_find_id(head, FIELD_HOST, (uint32_t)host + 1) >= 0)
-    return ERR_BAD_REQUEST;
-  if (host >= 0 && head->host.len == 0)
-    head->host = head->fields[host].value;
-  if (!host_is_valid(span_text(arena, head->host), head->host.len))
-    return ERR_BAD_REQUEST;
+  if (host >= 0) {
+    struct span value = head->fields[host].value;
+    if (head_find_id(head, FIELD_HOST, (uint32_t)host + 1) >= 0 ||
+        !host_is_valid(span_text(arena, value), value.len))
+      return ERR_BAD_REQUEST;
+    if (head->host.len == 0)
+      head->host = value;
+  }
   int expect = head_find_id(head, FIELD_EXPECT, 0);
   if (expect >= 0 && head->version == 11) {
     struct span value = head->fields[expect].value;
@@ -201,6 +246,13 @@ static int check_request(struct h1_parser *parser, struct head *head)
     head->expect_continue = 1;
   }
   return 0;
+}
+
+static int check_response(const struct head *head)
+{
+  return (head->version == 11 || head->version == 10) && head->status >= 100
+             ? 0
+             : ERR_UPSTREAM_PROTOCOL;
 }
 
 static int on_headers_complete(llhttp_t *llhttp)
@@ -213,6 +265,7 @@ static int on_headers_complete(llhttp_t *llhttp)
   int err = 0;
   if (parser->is_response) {
     head->status = (uint32_t)llhttp->status_code;
+    err = check_response(head);
   } else {
     const char *method = llhttp_method_name((llhttp_method_t)llhttp->method);
     err = text_put(parser->message->arena, method, strlen(method), &head->method);
@@ -226,6 +279,15 @@ static int on_headers_complete(llhttp_t *llhttp)
   err = parser->events->on_head(parser);
   parser->in_trailers = 1;
   return err < 0 ? fail(parser, err) : err;
+}
+
+/* Dropped, but counted: a sender may not hide a stream of its own in them. */
+static int on_extension(llhttp_t *llhttp, const char *data, size_t len)
+{
+  (void)data;
+  struct h1_parser *parser = self_of(llhttp);
+  parser->head_bytes += (uint32_t)len;
+  return parser->head_bytes > parser->limits->head_bytes ? fail(parser, ERR_HEADERS_TOO_LARGE) : 0;
 }
 
 static int on_body(llhttp_t *llhttp, const char *data, size_t len)
@@ -245,11 +307,14 @@ static int on_message_complete(llhttp_t *llhttp)
 
 static const llhttp_settings_t settings = {
   .on_message_begin = on_begin,
+  .on_protocol = on_protocol,
   .on_url = on_url,
   .on_header_field = on_field,
   .on_header_value = on_value,
   .on_header_value_complete = on_value_complete,
   .on_headers_complete = on_headers_complete,
+  .on_chunk_extension_name = on_extension,
+  .on_chunk_extension_value = on_extension,
   .on_body = on_body,
   .on_message_complete = on_message_complete,
 };
@@ -265,16 +330,27 @@ void h1_parser_init(struct h1_parser *parser, int is_response, const struct http
   parser->is_response = (uint8_t)is_response;
 }
 
-/* What llhttp refuses without a code of ours: a bad request, or a bad gateway. */
+/* What llhttp refuses without a code of ours: a bad request, or a bad gateway, which is also what our
+ * own complaints about a response come to. */
 static int translate(const struct h1_parser *parser, llhttp_errno_t code)
 {
-  if (parser->err < 0)
+  switch (parser->err) {
+  case 0:
+    break;
+  case ERR_BAD_REQUEST:
+  case ERR_AMBIGUOUS_FRAMING:
+  case ERR_HEADERS_TOO_LARGE:
+    return parser->is_response ? ERR_UPSTREAM_PROTOCOL : parser->err;
+  default:
     return parser->err;
+  }
   if (parser->is_response)
     return ERR_UPSTREAM_PROTOCOL;
   if (code == HPE_UNEXPECTED_CONTENT_LENGTH || code == HPE_INVALID_TRANSFER_ENCODING)
     return ERR_AMBIGUOUS_FRAMING;
-  return code == HPE_INVALID_VERSION ? ERR_VERSION : ERR_BAD_REQUEST;
+  /* llhttp also says so of what stands between a good version and its line's end. */
+  int known = parser->llhttp.http_major == 1 && parser->llhttp.http_minor <= 1;
+  return code == HPE_INVALID_VERSION && !known ? ERR_VERSION : ERR_BAD_REQUEST;
 }
 
 int64_t h1_parser_feed(struct h1_parser *parser, const char *data, size_t len)
