@@ -96,6 +96,11 @@ int32_t mg_workers_start(struct mg_vm *vm)
   return watch(gateway);
 }
 
+uint32_t mg_processors(void)
+{
+  return uv_available_parallelism();
+}
+
 uint32_t mg_worker_count(struct mg_vm *vm)
 {
   return gateway_of(vm)->started;

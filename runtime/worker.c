@@ -121,8 +121,16 @@ static void on_wake(uv_async_t *wake)
 
 /* the end */
 
+static void close_listeners(struct worker *worker)
+{
+  for (unsigned i = 0; i < worker->listener_count; i++)
+    listener_close(worker->listeners[i]);
+  worker->listener_count = 0;
+}
+
 static void close_rest(struct worker *worker)
 {
+  close_listeners(worker);
   exchanges_pin(&worker->exchanges, NULL);
   pool_drain(worker->pool);
   vm_close(&worker->vm);
@@ -158,9 +166,7 @@ void worker_drain(struct worker *worker)
 {
   worker->state = WORKER_DRAINING;
   if (worker->index > 0) {
-    for (unsigned i = 0; i < worker->listener_count; i++)
-      listener_close(worker->listeners[i]);
-    worker->listener_count = 0;
+    close_listeners(worker);
     h1_server_drain_all(&worker->connections);
   }
   CHECK(uv_timer_start(&worker->drain_timer, on_drain_tick, 0, 20) == 0);

@@ -211,6 +211,11 @@ uint32_t mg_index_find_length(const char *index, uint32_t kind, const char *path
                               uint32_t *values);
 /* Writes 32 hexadecimal digits and a NUL to `out`. Below 0: out of memory. */
 int32_t mg_md5(const char *bytes, uint32_t length, char *out);
+/* Consistent hashing: writes to `order` the positions of the `most` nodes (32 at most) to which the
+ * key belongs, best first, and returns how many. `seeds` tell nodes apart; the share of keys that a
+ * node gets is proportional to its weight, which is above 0. */
+uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const double *weights,
+                 uint32_t count, uint32_t *order, uint32_t most);
 /* 1 when both texts hold the same `length` bytes. */
 int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length);
 /* Length of the decoded value of the first parameter `name`, which is written to `out`. -1: there is
@@ -253,6 +258,8 @@ void mg_draft_free(struct mg_draft *draft);
 struct mg_snapshot *mg_snapshot_ref(struct mg_snapshot *snapshot);
 /* From any thread; null is permitted. */
 void mg_snapshot_unref(struct mg_snapshot *snapshot);
+/* One more than the greatest service id. */
+uint32_t mg_snapshot_service_count(const struct mg_snapshot *snapshot);
 uint64_t mg_snapshot_number(const struct mg_snapshot *snapshot);
 /* Bytes of a part, or null. `name` is lower case and looked up as it stands. */
 const char *mg_snapshot_host(const struct mg_snapshot *snapshot, const char *name, uint32_t length);
@@ -294,6 +301,8 @@ int32_t mg_workers(struct mg_vm *vm, uint32_t count);
  * unix socket. */
 int32_t mg_listen(struct mg_vm *vm, int32_t kind, const char *address, uint32_t length);
 int32_t mg_workers_start(struct mg_vm *vm);
+/* Processors that this process may use. */
+uint32_t mg_processors(void);
 uint32_t mg_worker_count(struct mg_vm *vm);
 /* Number of the snapshot that worker `index` serves. */
 uint64_t mg_worker_serves(struct mg_vm *vm, uint32_t index);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/index.h"
 #include "base/query.h"
+#include "base/rank.h"
 #include "base/regex.h"
 #include "bridge/api.h"
 
@@ -102,6 +103,12 @@ uint32_t mg_index_find_length(const char *index, uint32_t kind, const char *path
          !(lengths[i] <= length && mg_index_find(index, kind, path, lengths[i], values)))
     i++;
   return i;
+}
+
+uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const double *weights,
+                 uint32_t count, uint32_t *order, uint32_t most)
+{
+  return rank_nodes(key, length, seeds, weights, count, order, most);
 }
 
 int32_t mg_md5(const char *bytes, uint32_t length, char *out)

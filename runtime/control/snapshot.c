@@ -195,6 +195,11 @@ const char *mg_snapshot_wildcard(const struct mg_snapshot *snapshot, const char 
   return NULL;
 }
 
+uint32_t mg_snapshot_service_count(const struct mg_snapshot *snapshot)
+{
+  return snapshot->services.count;
+}
+
 const char *mg_snapshot_service(const struct mg_snapshot *snapshot, uint32_t id)
 {
   return array_bytes(&snapshot->services, id);

@@ -154,5 +154,7 @@ void mg_watch_close(struct mg_watch *watch)
   for (uint32_t i = 0; i < watch->count; i++)
     uv_close((uv_handle_t *)&watch->folders[i]->event, on_folder_closed);
   watch->count = 0;
+  if (watch->task)
+    task_wake(watch->task, UV_ECANCELED);
   uv_close((uv_handle_t *)&watch->quiet, on_watch_closed);
 }

@@ -7,6 +7,7 @@ local generation = require("moongate.hooks.generation")
 local hooks = require("moongate.hooks")
 local json = require("moongate.api.json")
 local settings = require("moongate.api.settings")
+local vocabulary = require("moongate.settings")
 local task = require("moongate.api.task")
 local vm = require("moongate.api.vm")
 
@@ -61,7 +62,7 @@ end
 
 --- Called once, before the thread runs.
 function M.open()
-  settings.apply({})
+  settings.apply((vocabulary.read({})))
   hooks.use(assert(generation.new(0, {})))
   return 0
 end

@@ -24,6 +24,7 @@ local state = {
 
 --- Set by the command that runs: what SIGHUP and SIGUSR1 do, how long draining takes.
 M.on_reload = nil
+M.on_exit = nil
 M.shutdown_seconds = 240
 M.grace_seconds = 0
 
@@ -147,6 +148,10 @@ end
 ---@param code integer
 ---@param seconds number?
 function M.exit(code, seconds)
+  if M.on_exit then
+    M.on_exit()
+    M.on_exit = nil
+  end
   C.mg_drain(vm, seconds or 0, code)
 end
 

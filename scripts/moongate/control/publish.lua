@@ -37,7 +37,9 @@ function M.new()
     writer = writer.new({
       encode = json.encode,
       certificate = load_certificate,
-      certificate_free = C.mg_certificate_unref,
+      certificate_free = function(certificate)
+        C.mg_certificate_unref(certificate)
+      end,
     }),
   }, Publisher)
 end

@@ -6,23 +6,20 @@ local bit = require("bit")
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
-local balance = require("moongate.balance")
 local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
 local layout = require("moongate.snapshot.layout")
 local log = require("moongate.api.log")
-local reader = require("moongate.snapshot.reader")
 local route = require("moongate.route")
 local upstreams = require("moongate.hooks.upstreams")
 local vm = require("moongate.api.vm")
 
 local M = {}
 
-local GO_ON, ANSWER, ABORT = 0, 2, 3
+local GO_ON, ABORT = 0, 3
 local FAULT = layout.FLAG_FAULT
 local ROUTE = ffi.typeof("const struct mg_route *")
 local match = route.match
-local LOG_BIT = bit.lshift(1, C.MG_STAGE_LOG)
 
 local NOT_FOUND, NO_ENDPOINT, SCRIPT, STOPPED =
   errors.NOT_FOUND, errors.NO_ENDPOINT, errors.SCRIPT, errors.DRAINING
@@ -158,8 +155,9 @@ local function after_route(request, generation, found, code)
   if not needs_ctx(plan) then
     if found.service < 0 then
       return refuse(request, NOT_FOUND)
+    elseif not upstreams.needs_state(request.snapshot, found.service) then
+      return choose(request, generation, plan, found.service, nil)
     end
-    return choose(request, generation, plan, found.service, nil)
   end
   local state = state_of(request.slot, generation)
   state.plan = plan
@@ -193,12 +191,10 @@ local function on_request(request, generation)
 end
 
 local function on_retry(request, generation)
-  local state = states[request.slot]
   local found = ffi.cast(ROUTE, request.route)
-  if not state or state.generation ~= generation then
-    state = nil
-  end
-  local plan = state and state.plan or generation_now.plans:get(request.snapshot, found.plan)
+  local state = state_of(request.slot, generation)
+  local plan = state.plan or generation_now.plans:get(request.snapshot, found.plan)
+  upstreams.retry(request, found.service, state)
   return choose(request, generation, plan, found.service, state)
 end
 
@@ -213,6 +209,9 @@ end
 
 local function on_response(request, generation)
   local plan, state = plan_of(request, generation)
+  if state.cookie and request.source == C.MG_SOURCE_UPSTREAM then
+    state.ctx.response:set_cookie(state.cookie)
+  end
   if plan.response and not run_hooks(plan.response, "response", state.ctx) then
     if C.mg_respond(request, generation, 502, C.MG_SOURCE_GATEWAY) < 0 then
       return ABORT
@@ -300,9 +299,5 @@ function M.generation()
 end
 
 M.failures = 0
-M.reader = reader
-M.balance = balance
-M.LOG_BIT = LOG_BIT
-M.ANSWER = ANSWER
 
 return M

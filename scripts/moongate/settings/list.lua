@@ -66,6 +66,7 @@ return {
   { "proxy-real-ip-cidr", "networks", "0.0.0.0/0", "listener", "peers that are trusted" },
   { "trusted-proxies", "networks", "", "listener", "the same, without the ingress-nginx default" },
   { "forwarded-for-header", "text", "X-Forwarded-For", "listener", "where the address stands" },
+  { "via", "bool", "true", "listener", "add Via to requests (RFC 9110 7.6.3)" },
   { "compute-full-forwarded-for", "bool", "false", "listener", "append the peer to it" },
   { "use-proxy-protocol", "bool", "false", "listener", "expect the PROXY protocol" },
   { "proxy-protocol-header-timeout", "time", "5s", "listener", "until its head is there" },

@@ -9,6 +9,8 @@ require("moongate.snapshot.layout")
 
 local M = {}
 
+-- Results in parentheses are no tail calls, with which LuaJIT ends no trace.
+
 local BYTES = ffi.typeof("const char *")
 local ENDPOINT = ffi.typeof("const struct mg_endpoint *")
 local PLAN = ffi.typeof("const struct mg_plan *")
@@ -19,7 +21,7 @@ local SERVICE = ffi.typeof("const struct mg_service *")
 ---@param span ffi.cdata*
 ---@return string
 function M.text(owner, span)
-  return ffi.string(ffi.cast(BYTES, owner) + span.at, span.length)
+  return (ffi.string(ffi.cast(BYTES, owner) + span.at, span.length))
 end
 
 ---@return string
@@ -45,13 +47,13 @@ function M.service(snapshot, id)
   if bytes == nil then
     return nil
   end
-  return ffi.cast(SERVICE, bytes)
+  return (ffi.cast(SERVICE, bytes))
 end
 
 --- The service at the start of a part.
 ---@return ffi.cdata* service
 function M.service_at(bytes)
-  return ffi.cast(SERVICE, bytes)
+  return (ffi.cast(SERVICE, bytes))
 end
 
 --- Endpoints as plain tables, in the model's order.

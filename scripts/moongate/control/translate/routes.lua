@@ -219,6 +219,7 @@ local function make_route(context, server, form, by_regex, secure)
   local path = route_path(server, form, by_regex)
   local route = new_route(server.host, location.ingress, path, nil, location.field)
   route.settings = shared_settings(context, location.ingress)
+  route.priority = location.ingress and 0 or -1 -- whatever anybody declares goes before the default
   if location.ingress then
     deny(route, location.ingress.notes.denied)
   end

@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The admin listener: requests of the control thread's own exchanges, answered here.
+local C = require("moongate.api.core")
+local ctx_object = require("moongate.api.ctx")
+local errors = require("moongate.api.errors")
+local log = require("moongate.api.log")
+local process = require("moongate.control.process")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local ANSWER, GO_ON = 2, 0
+
+local gateway
+
+--- Begins to answer for `served`, a moongate.control.gateway.
+function M.serve(served)
+  gateway = served
+end
+
+local pages = {}
+
+pages["/healthz"] = function(ctx)
+  ctx:respond(200, "ok\n")
+end
+
+pages["/readyz"] = function(ctx)
+  if process.is_ready() then
+    ctx:respond(200, "ready\n")
+  end
+  ctx:respond(503, process.is_stopping() and "stopping\n" or "not ready: the first snapshot is not served yet\n")
+end
+
+pages["/snapshot"] = function(ctx)
+  local summary = gateway and gateway.summary
+  if not summary then
+    ctx:respond(503, "no snapshot yet\n")
+  end
+  local page = { serves = process.serves() }
+  for key, value in pairs(summary) do
+    page[key] = value
+  end
+  ctx:respond(200, page)
+end
+
+local function answer(request, generation)
+  local ctx = ctx_object.new(request, generation)
+  local page = pages[ctx.request.path]
+  if not page then
+    ctx:respond(404, "there are /healthz, /readyz, /metrics, /snapshot and /explain\n")
+  end
+  page(ctx)
+end
+
+local requests = {}
+
+--- Called by C for each stage of an admin request.
+function M.dispatch(stage, slot)
+  if stage ~= C.MG_STAGE_REQUEST then
+    return GO_ON
+  end
+  local request = requests[slot] or C.mg_request_at(vm, slot)
+  requests[slot] = request
+  local ok, err = xpcall(answer, debug.traceback, request, request.generation)
+  if not ok then
+    log.error("admin_failed", { error = err })
+    request.endpoint, request.error = -1, errors.SCRIPT
+    return GO_ON
+  end
+  return ANSWER
+end
+
+return M

@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- `moongate run`: serves manifests and scripts, and their changes.
+local flags = require("moongate.command.flags")
+local serve = require("moongate.command.serve")
+
+local M = {}
+
+M.summary = "serves manifests and scripts"
+M.usage = "[--manifests DIR]… [--scripts DIR]… [OPTION]…"
+
+local own = {
+  manifests = { kind = "list", hint = "DIR", doc = "Kubernetes objects, YAML or JSON, watched" },
+  scripts = { kind = "list", hint = "DIR", doc = "Lua scripts and plugins, watched" },
+}
+for name, option in pairs(flags.options) do
+  own[name] = option
+end
+M.options = serve.options(own)
+
+function M.run(_, ...)
+  local values, err = serve.parse(M.options, ...)
+  if not values then
+    return 2, err
+  end
+  values.default_https = true
+  return serve.run(values, {
+    manifests = values.manifests or {},
+    scripts = values.scripts or {},
+    flags = flags.read(values),
+  })
+end
+
+return M

@@ -1,0 +1,187 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- What `run` and `proxy` share: options, listeners, the order of the start.
+local C = require("moongate.api.core")
+local admin = require("moongate.admin")
+local arguments = require("moongate.command.arguments")
+local errors = require("moongate.api.errors")
+local folder = require("moongate.control.source.folder")
+local gateway = require("moongate.control.gateway")
+local log = require("moongate.api.log")
+local process = require("moongate.control.process")
+local settings = require("moongate.settings")
+local vm = require("moongate.api.vm")
+local worker_settings = require("moongate.api.settings")
+
+local M = {}
+
+local PLAIN, TLS, ADMIN = 0, 1, 2
+local LEVELS = { debug = 0, info = 1, warn = 2, error = 3, off = 4 }
+
+local COMMON = {
+  http = { kind = "list", hint = "ADDR", doc = "listens for HTTP: 127.0.0.1:8080, :8080, unix:/path" },
+  https = { kind = "list", hint = "ADDR", doc = "listens for HTTPS" },
+  admin = { kind = "value", hint = "ADDR", doc = "admin listener, 127.0.0.1:9090 unless given" },
+  cert = { kind = "list", hint = "FILE", doc = "certificate chain (PEM); the first is the default" },
+  key = { kind = "list", hint = "FILE", doc = "its private key" },
+  workers = { kind = "value", hint = "N", doc = "worker threads; one for each processor unless given" },
+  set = { kind = "list", hint = "KEY=VALUE", doc = "a setting; see docs/configuration.md" },
+  log = { kind = "value", hint = "json|text", doc = "form of log lines" },
+  ["log-level"] = { kind = "value", hint = "L", doc = "debug, info, warn, error or off" },
+}
+
+--- Options of a command that serves: the common ones and its own.
+function M.options(own)
+  local all = {}
+  for _, set in ipairs({ COMMON, own }) do
+    for name, option in pairs(set) do
+      all[name] = option
+    end
+  end
+  return all
+end
+
+local function read_settings(list)
+  local values = {}
+  for _, text in ipairs(list or {}) do
+    local name, value = text:match("^([^=]+)=(.*)$")
+    if not name then
+      return nil, ("--set %s: write --set KEY=VALUE"):format(text)
+    end
+    local _, err, code = settings.parse(name, value)
+    if code == "unknown" or code == "invalid" or code == "refused" then
+      return nil, ("--set %s: %s"):format(text, err)
+    end
+    values[name:gsub("_", "-")] = value
+  end
+  return values
+end
+
+local function set_up_log(values)
+  local form, level = values.log or "text", values["log-level"] or "info"
+  if form ~= "json" and form ~= "text" then
+    return nil, ("--log %s: it is json or text"):format(form)
+  elseif not LEVELS[level] then
+    return nil, ("--log-level %s: it is debug, info, warn, error or off"):format(level)
+  end
+  C.mg_log_setup(LEVELS[level], form == "json" and 1 or 0)
+  return true
+end
+
+local function read_certificates(values)
+  local certs, keys = values.cert or {}, values.key or {}
+  if #certs ~= #keys then
+    return nil, ("--cert and --key come in pairs: there are %d and %d"):format(#certs, #keys)
+  end
+  local list = {}
+  for i, cert in ipairs(certs) do
+    local entry = { source = "--cert " .. cert, names = {} }
+    for field, path in pairs({ certificate = cert, key = keys[i] }) do
+      local files = folder.scan({ path }, folder.is_manifest)
+      if not files[1].text then
+        return nil, ("%s: %s"):format(path, files[1].err)
+      end
+      entry[field] = files[1].text
+    end
+    list[i] = entry
+  end
+  return list
+end
+
+--- Reads the arguments: option values, with settings and certificates worked out.
+---@return table? values
+---@return string? err
+function M.parse(options, ...)
+  local parsed, err = arguments.parse({ ... }, options)
+  if not parsed then
+    return nil, err
+  elseif parsed.rest[1] then
+    return nil, ("what is %q meant to be? options begin with --"):format(parsed.rest[1])
+  end
+  local values = parsed.values
+  local ok
+  ok, err = set_up_log(values)
+  if ok then
+    values.settings, err = read_settings(values.set)
+  end
+  if not err then
+    values.certificates, err = read_certificates(values)
+  end
+  if err then
+    return nil, err
+  end
+  return values
+end
+
+local function listen(kind, addresses, bound)
+  for _, address in ipairs(addresses) do
+    local port = C.mg_listen(vm, kind, address, #address)
+    if port < 0 then
+      local hint = port == errors.LIMIT and "" or "; is the address free, and permitted?"
+      return nil, ("cannot listen on %s: %s%s"):format(address, errors.text(port), hint)
+    end
+    bound[#bound + 1] = (address:gsub(":0$", ":" .. port))
+  end
+  return true
+end
+
+local function open_listeners(values)
+  local bound = { http = {}, https = {}, admin = {} }
+  local https = values.https or (values.default_https and { ":8443" }) or {}
+  local ok, err = listen(PLAIN, values.http or { ":8080" }, bound.http)
+  if ok then
+    ok, err = listen(TLS, https, bound.https)
+  end
+  if ok and values.admin ~= "off" then
+    ok, err = listen(ADMIN, { values.admin or "127.0.0.1:9090" }, bound.admin)
+  end
+  return ok and bound or nil, err
+end
+
+local function count_of(text)
+  if not text then
+    return C.mg_processors()
+  end
+  local count = tonumber(text)
+  if not count or count < 1 or count > 256 or count ~= math.floor(count) then
+    return nil, ("--workers %s: it is a whole number from 1 to 256"):format(text)
+  end
+  return count
+end
+
+--- Starts everything; returns nil while it goes on serving, or an exit code and what is wrong.
+---@param values table     of M.parse
+---@param sources moongate.Sources
+function M.run(values, sources)
+  local count, err = count_of(values.workers)
+  if not count then
+    return 2, err
+  end
+  worker_settings.apply((settings.read(values.settings)))
+  C.mg_workers(vm, count)
+  local bound
+  bound, err = open_listeners(values)
+  if not bound then
+    return 1, err
+  end
+  local result = C.mg_workers_start(vm)
+  if result < 0 then
+    return 70, "cannot start the workers: " .. errors.text(result)
+  end
+  sources.manifests, sources.scripts = sources.manifests or {}, sources.scripts or {}
+  sources.settings, sources.certificates = values.settings, values.certificates
+  local self = gateway.new(sources)
+  admin.serve(self)
+  process.on_exit = function()
+    self:close()
+  end
+  log.info("ready", {
+    http = table.concat(bound.http, " "),
+    https = table.concat(bound.https, " "),
+    admin = table.concat(bound.admin, " "),
+    workers = count,
+  })
+  self:run()
+end
+
+return M

@@ -1,0 +1,245 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- A change from its source to the workers: files are read, scripts run, objects translated, a snapshot
+-- built and published. One change at a time; what comes meanwhile is the next.
+local control = require("moongate.control")
+local dns = require("moongate.api.dns")
+local folder = require("moongate.control.source.folder")
+local log = require("moongate.api.log")
+local process = require("moongate.control.process")
+local publish = require("moongate.control.publish")
+local report = require("moongate.control.report")
+local routes = require("moongate.control.routes")
+local scripts = require("moongate.api.scripts")
+local settings = require("moongate.settings")
+
+local M = {}
+
+local Gateway = {}
+Gateway.__index = Gateway
+
+---@class moongate.Sources
+---@field manifests string[]  folders or files
+---@field scripts string[]
+---@field routes table[]?     further declarations, as of mg.route
+---@field settings table<string, string>?  of --set
+---@field flags table<string, any>?
+---@field certificates table[]?  of --cert and --key
+
+---@param sources moongate.Sources
+function M.new(sources)
+  return setmetatable({
+    sources = sources,
+    publisher = publish.new(),
+    watch = folder.watch(),
+    loaded = { plugins = {}, routes = {}, settings = {} },
+    reported = {},
+  }, Gateway)
+end
+
+-- --- scripts -----------------------------------------------------------------
+
+local function texts_of(files)
+  local list, err = {}, nil
+  for _, file in ipairs(files) do
+    if file.text then
+      list[#list + 1] = { path = file.path, name = file.name, text = file.text }
+    else
+      err = err or ("%s: %s"):format(file.path, file.err)
+    end
+  end
+  return list, err
+end
+
+-- The old generation goes on when anything is wrong with the new one.
+local function load_scripts(self, files)
+  local texts, err = texts_of(files)
+  local loaded
+  if not err then
+    loaded, err = scripts.load(texts)
+  end
+  local ok
+  if not err then
+    ok, err = process.scripts(texts)
+  end
+  if not ok then
+    self.script_fault = { severity = "error", object = "scripts", message = err }
+    log.error("scripts_rejected", { error = err, hint = "the scripts that were loaded before go on" })
+    return false
+  end
+  self.script_fault = nil
+  self.loaded = loaded
+  log.info("scripts_loaded", { files = #texts, plugins = #loaded.plugins })
+  return true
+end
+
+-- --- the model ---------------------------------------------------------------
+
+local function reader_of(files)
+  local i = 0
+  return function()
+    i = i + 1
+    local file = files[i]
+    if file then
+      return file.path, file.text, file.err
+    end
+  end
+end
+
+local function settings_of(self)
+  local values = {}
+  for _, declared in ipairs(self.loaded.settings) do
+    for name, value in pairs(declared.value) do
+      values[name:gsub("_", "-")] = tostring(value)
+    end
+  end
+  for name, value in pairs(self.sources.settings or {}) do
+    values[name] = value
+  end
+  return values
+end
+
+local function resolve_with(self)
+  return function(host)
+    self.names = self.names or {}
+    local addresses, err = dns.resolve(host)
+    self.names[host] = true
+    return addresses, err
+  end
+end
+
+local function add_certificates(model, certificates)
+  for i, entry in ipairs(certificates or {}) do
+    if i == 1 then
+      model.default_certificate = entry
+    end
+    table.insert(model.certificates, 1, entry)
+  end
+end
+
+--- Builds the model of the present files. Used by `check` and `explain` as well.
+---@param sources moongate.Sources
+---@param manifests table[]  files of folder.scan
+---@param loaded table       of scripts.load
+---@param values table<string, string>
+---@param resolve fun(host: string): string[]?, string?
+function M.model(sources, manifests, loaded, values, resolve)
+  local model, store =
+    control.build_files(reader_of(manifests), { flags = sources.flags or {}, settings = values })
+  local declared = {}
+  for _, list in ipairs({ sources.routes or {}, loaded.routes }) do
+    for _, one in ipairs(list) do
+      declared[#declared + 1] = one
+    end
+  end
+  routes.add(model, declared, resolve)
+  add_certificates(model, sources.certificates)
+  return model, store
+end
+
+-- --- one change --------------------------------------------------------------
+
+-- Each fault is one line in the log, once, however often the files are read.
+local function report_faults(self, faults)
+  local now = {}
+  for _, fault in ipairs(faults) do
+    local line = report.line(fault)
+    now[line] = true
+    if not self.reported[line] then
+      local level = fault.severity == "warning" and "warn" or "error"
+      log[level]("fault", { fault = line })
+    end
+  end
+  self.reported = now
+end
+
+local function all_faults(self, model, found)
+  local faults = {}
+  for _, list in ipairs({ model.faults, found, { self.script_fault } }) do
+    for _, fault in ipairs(list) do
+      faults[#faults + 1] = fault
+    end
+  end
+  return faults
+end
+
+local function publish_model(self, model)
+  local typed = settings.read(model.settings)
+  process.shutdown_seconds = typed["worker-shutdown-timeout"] / 1000
+  process.grace_seconds = typed["shutdown-grace-period"] / 1000
+  local ok, err = process.settings(typed)
+  if not ok then
+    log.error("settings_rejected", { error = err })
+  end
+  local snapshot, number, found = self.publisher:build(model)
+  process.publish(snapshot, number)
+  local faults = all_faults(self, model, found)
+  report_faults(self, faults)
+  model.faults = faults
+  self.summary = report.summary(model)
+  self.summary.number = number
+  self.model = model
+  log.info("published", {
+    snapshot = number,
+    routes = self.summary.routes,
+    hosts = self.summary.hosts,
+    errors = self.summary.errors,
+  })
+end
+
+--- Reads everything, and publishes when something has changed.
+---@param force boolean?
+function Gateway:refresh(force)
+  local sources = self.sources
+  local manifests, folders, known, changed =
+    folder.scan(sources.manifests, folder.is_manifest, self.known_manifests)
+  local files, script_folders, known_scripts, scripts_changed =
+    folder.scan(sources.scripts, folder.is_script, self.known_scripts)
+  self.known_manifests, self.known_scripts = known, known_scripts
+  for _, path in ipairs(script_folders) do
+    folders[#folders + 1] = path
+  end
+  self.watch:set(folders)
+  local first = not self.model
+  if #files > 0 and (force or scripts_changed) or (first and #sources.scripts > 0) then
+    load_scripts(self, files)
+  end
+  if force or changed or scripts_changed or first then
+    local model = M.model(sources, manifests, self.loaded, settings_of(self), resolve_with(self))
+    publish_model(self, model)
+  end
+end
+
+--- Goes on for ever: waits for changes and serves them.
+function Gateway:run()
+  process.on_reload = function()
+    self.forced = true
+    if not self.busy then
+      self:turn()
+    end
+  end
+  self:turn()
+  while self.watch:wait() >= 0 do
+    self:turn()
+  end
+end
+
+--- One refresh; a failure of our own leaves what is served as it is.
+function Gateway:turn()
+  self.busy = true
+  repeat
+    local force = self.forced
+    self.forced = false
+    local ok, err = xpcall(self.refresh, debug.traceback, self, force)
+    if not ok then
+      log.error("refresh_failed", { error = err })
+    end
+  until not self.forced
+  self.busy = false
+end
+
+function Gateway:close()
+  self.watch:close()
+end
+
+return M

@@ -1,0 +1,222 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- From a route's service, or what a hook chose instead, to the endpoint of the next attempt.
+local bit = require("bit")
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local balance = require("moongate.balance")
+local errors = require("moongate.api.errors")
+local json = require("moongate.api.json")
+local reader = require("moongate.snapshot.reader")
+local tls = require("moongate.hooks.tls")
+local variables = require("moongate.hooks.variables")
+local vm = require("moongate.api.vm")
+
+local M = {}
+
+local LOG_BIT = bit.lshift(1, C.MG_STAGE_LOG)
+local RESPONSE_BIT = bit.lshift(1, C.MG_STAGE_RESPONSE)
+local NO_ENDPOINT = errors.NO_ENDPOINT
+
+local balancers = balance.new({
+  decode = function(text)
+    return assert(json.decode(text))
+  end,
+  now = function()
+    return C.mg_time_monotonic()
+  end,
+})
+M.balancers = balancers
+
+-- Which balancers must hear how an attempt went.
+local observed = setmetatable({}, { __mode = "k" })
+
+local function is_observed(balancer)
+  local known = observed[balancer]
+  if known == nil then
+    local algorithm = balancer.algorithm
+    known = algorithm.observe ~= nil or algorithm.counts == true or balancer.health.max_fails > 0
+    observed[balancer] = known
+  end
+  return known
+end
+
+--- Whether a hook chose where the request goes.
+function M.is_chosen(ctx)
+  local upstream = rawget(ctx, "upstream")
+  return upstream ~= nil and (upstream.service ~= nil or upstream.address ~= nil)
+end
+
+-- --- services by name --------------------------------------------------------
+
+local names = { number = nil }
+
+-- Names to ids of one snapshot, made when a hook first asks for a service by name.
+local function id_of(snapshot, name)
+  local number = tonumber(C.mg_snapshot_number(snapshot))
+  if names.number ~= number then
+    names = { number = number, ids = {} }
+    for id = 0, C.mg_snapshot_service_count(snapshot) - 1 do
+      local service = reader.service(snapshot, id)
+      if service then
+        names.ids[reader.text(service, service.name)] = id
+      end
+    end
+  end
+  return names.ids[name]
+end
+
+-- --- attempts ----------------------------------------------------------------
+
+local function end_attempt(request, state, outcome)
+  local endpoint = state.endpoint
+  if endpoint then
+    state.endpoint = nil
+    state.balancer:done(endpoint, outcome, C.mg_time_monotonic() - state.attempt_at)
+  end
+  return request
+end
+
+local function number_of(endpoint, balancer)
+  local number = endpoint.number
+  if not number then
+    number = C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, tls.profile(balancer))
+    endpoint.number = number
+  end
+  return number
+end
+
+local function pick(request, generation, balancer, tried)
+  local parts = balancer.hash_key
+  local key = parts and variables.fill(request, generation, parts) or nil
+  return balancer:pick(request, generation, tried, key)
+end
+
+local function cookie_context(request, generation)
+  local text = ffi.new("struct mg_text")
+  local found = C.mg_request_header(request, generation, "user-agent", 10, 0, text)
+  return {
+    secure = request.secure == 1,
+    user_agent = found == 1 and ffi.string(text.data, text.length) or nil,
+  }
+end
+
+local function remember(request, state, balancer, endpoint)
+  state.balancer, state.endpoint = balancer, endpoint
+  state.attempt_at = C.mg_time_monotonic()
+  balancer:begin(endpoint)
+  request.stages = bit.bor(request.stages, LOG_BIT)
+end
+
+local function from_balancer(request, generation, balancer, state)
+  local tried
+  if state then
+    if state.endpoint then
+      end_attempt(request, state, "failed")
+    end
+    tried = state.tried
+  end
+  local endpoint, cookie = pick(request, generation, balancer, tried)
+  if not endpoint then
+    return nil, NO_ENDPOINT
+  end
+  if state then
+    if cookie then
+      state.cookie = balancer:set_cookie(cookie, cookie_context(request, generation))
+      request.stages = bit.bor(request.stages, RESPONSE_BIT)
+    end
+    if is_observed(balancer) then
+      remember(request, state, balancer, endpoint)
+    end
+    state.tried = state.tried or {}
+    state.tried[endpoint] = true
+  end
+  return number_of(endpoint, balancer)
+end
+
+--- Whether the choice among a service's endpoints has to be kept until the request ends.
+---@return boolean
+function M.needs_state(snapshot, service_id)
+  local service = reader.service(snapshot, service_id)
+  if not service then
+    return false
+  end
+  local balancer = balancers:of(service, service_id)
+  return balancer.affinity ~= nil or is_observed(balancer)
+end
+
+--- The pool's number of the endpoint for the next attempt, or nil and the error code.
+---@param request ffi.cdata*
+---@param generation integer
+---@param service_id integer  of the route
+---@param state table?
+---@return integer? endpoint
+---@return integer? code
+function M.choose(request, generation, service_id, state)
+  local upstream = state and state.ctx and rawget(state.ctx, "upstream")
+  if upstream and upstream.address then
+    return C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
+  elseif upstream and upstream.service then
+    service_id = id_of(request.snapshot, upstream.service)
+    if not service_id then
+      return nil, NO_ENDPOINT
+    end
+  end
+  local service = reader.service(request.snapshot, service_id)
+  if not service then
+    return nil, NO_ENDPOINT
+  end
+  local number, code = from_balancer(request, generation, balancers:of(service, service_id), state)
+  if number and number < 0 then
+    return nil, number
+  end
+  return number, code
+end
+
+--- The session that a response has to set, as the value of Set-Cookie.
+function M.cookie(state)
+  return state.cookie
+end
+
+--- A further attempt follows: what was tried is to be avoided, also when nothing was kept of it.
+---@param request ffi.cdata*
+---@param service_id integer  of the route
+---@param state table
+function M.retry(request, service_id, state)
+  if state.tried then
+    return
+  end
+  state.tried = {}
+  local service = reader.service(request.snapshot, service_id)
+  for _, endpoint in ipairs(service and balancers:of(service, service_id).endpoints or {}) do
+    if endpoint.number == request.endpoint then
+      state.tried[endpoint] = true
+    end
+  end
+end
+
+-- Errors that say something of the endpoint, and not of the client or the gateway.
+local AGAINST = {
+  [errors.CONNECT] = true,
+  [errors.CONNECT_TIMEOUT] = true,
+  [errors.UPSTREAM_CLOSED] = true,
+  [errors.UPSTREAM_PROTOCOL] = true,
+  [errors.UPSTREAM_TIMEOUT] = true,
+}
+
+--- The request is over: tells the balancer how its last attempt went.
+function M.done(request, state)
+  if not state.endpoint then
+    return
+  end
+  local outcome = "gone"
+  if AGAINST[request.error] then
+    outcome = "failed"
+  elseif request.upstream_status > 0 then
+    outcome = "ok"
+  end
+  end_attempt(request, state, outcome)
+end
+
+return M
