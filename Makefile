@@ -26,8 +26,8 @@ SOURCES := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 HEADERS := $(sort $(wildcard runtime/*.h runtime/*/*.h runtime/*/*/*.h))
 LUA := $(sort $(shell find scripts plugins -name '*.lua' 2>/dev/null))
 SPECS := $(sort $(shell find spec -name '*.lua' 2>/dev/null))
-FUZZ_SOURCES := $(sort $(wildcard spec/fuzz/*.c))
-FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
+FUZZ_SOURCES := $(sort $(wildcard spec/fuzz/*.[ch]))
+FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(filter %.c,$(FUZZ_SOURCES)))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
             $(if $(WERROR),-Werror)
@@ -179,7 +179,7 @@ build/libmoongate-test.so: $(call without_main,build/asan/obj) $(ARCHIVES)
 	@$(CC) -g -pthread -shared $(SANITIZE) -Wl,--exclude-libs,libluajit.a -Wl,-Bsymbolic-functions \
 	  $(LDFLAGS) $(call without_main,build/asan/obj) $(LIBS) -o $@
 
-build/fuzz/%: spec/fuzz/%.c $(call without_main,build/fuzz/obj) $(ARCHIVES)
+build/fuzz/%: spec/fuzz/%.c $(wildcard spec/fuzz/*.h) $(call without_main,build/fuzz/obj) $(ARCHIVES)
 	@echo "  LINK  $@"
 	@$(CC) $(BASE_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined $< \
 	  $(call without_main,build/fuzz/obj) $(LIBS) -o $@
@@ -202,6 +202,8 @@ compile_commands.json: $(SOURCES) Makefile build/vendor.prefix
 	done; printf '\n]\n'; } >$@
 
 FORCE:
+# Objects that only a pattern rule asks for are kept.
+.SECONDARY:
 .PHONY: all objects run test check lint lint-format lint-lua format bench fuzz clean help FORCE \
   packages-build packages-test packages-check packages-fuzz
 

@@ -29,7 +29,14 @@
   X(ERR_STATE, -10022, 500, "the call does not fit the request's state")                           \
   X(ERR_LIMIT, -10023, 503, "a limit was reached")                                                 \
   X(ERR_DEADLINE, -10024, 504, "the hook's deadline passed")                                       \
-  X(ERR_BAD_FIELD, -10025, 500, "the field's name or value is not valid")
+  X(ERR_BAD_FIELD, -10025, 500, "the field's name or value is not valid")                          \
+  X(ERR_BAD_PROXY_HEADER, -10030, 400, "the PROXY header is not valid")                            \
+  X(ERR_TLS_HANDSHAKE, -10031, 502, "the TLS handshake failed")                                    \
+  X(ERR_TLS_UNTRUSTED, -10032, 502, "the peer's certificate is not trusted")                       \
+  X(ERR_TLS_NO_CERTIFICATE, -10033, 421, "there is no certificate for this name")                  \
+  X(ERR_TLS_TRUNCATED, -10034, 502, "the TLS connection was cut off")                              \
+  X(ERR_TLS_BROKEN, -10035, 502, "a TLS record is not valid")                                      \
+  X(ERR_TLS_CONFIG, -10036, 502, "the TLS settings are not valid")
 
 enum err {
 #define X(name, code, status, text) name = code,
