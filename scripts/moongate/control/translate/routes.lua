@@ -161,16 +161,28 @@ local function deny(route, err)
   route.fault = route.fault or err
 end
 
+-- What is the same for each route of an Ingress is made once.
+local function shared_plugins(context, ingress)
+  local holder = ingress or context
+  if not holder.shared_plugins then
+    local values = ingress and ingress.notes.values or context.notes.defaults
+    local shared = { ip_restriction = plugins.ip_restriction(context, values) }
+    shared.headers, shared.err = plugins.headers(context, ingress)
+    holder.shared_plugins = shared
+  end
+  return holder.shared_plugins
+end
+
 local function add_plugins(context, route, location, form, secure)
   local ingress = location.ingress
-  local headers, header_err = plugins.headers(context, ingress)
-  attach(route, "headers", headers)
-  deny(route, header_err)
-  local values = ingress and ingress.notes.values or context.notes.defaults
-  attach(route, "ip-restriction", plugins.ip_restriction(context, values))
+  local shared = shared_plugins(context, ingress)
+  attach(route, "headers", shared.headers)
+  deny(route, shared.err)
+  attach(route, "ip-restriction", shared.ip_restriction)
   if not ingress then
     return
   end
+  local values = ingress.notes.values
   if not location.catch_all then
     attach(route, "redirect", plugins.redirect(context, values, form.path, secure))
     attach(route, "rewrite", plugins.rewrite(values, form.path))
@@ -209,7 +221,10 @@ end
 local function is_needed(server, form, by_regex)
   local location = form.location
   if form.half then
-    return by_regex or server.by_path["^" .. form.path .. "/"] ~= nil
+    if by_regex then
+      return form.path:sub(-1) ~= "/"
+    end
+    return server.by_path["^" .. form.path .. "/"] ~= nil
   end
   return form.path == location.path or server.by_path["^" .. form.path] == nil
 end
@@ -221,6 +236,9 @@ local function make_route(context, server, form, by_regex, secure)
   route.settings = shared_settings(context, location.ingress)
   if location.ingress then
     deny(route, location.ingress.notes.denied)
+  end
+  if not location.ingress or location.ingress.notes.values["enable-global-auth"] then
+    deny(route, context.denied)
   end
   local err, canary_err
   route.service, err = use_service(context, location)
@@ -243,7 +261,7 @@ local function slash_route(context, server, form)
   end
   local route = new_route(server.host, ingress, { type = "exact", value = bare }, "slash")
   local values = ingress.notes.values
-  attach(route, "headers", plugins.headers(context, nil))
+  attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { slash = {
     code = 301,
     relative = values["relative-redirects"] or nil,
@@ -255,7 +273,7 @@ local function app_root_route(context, server)
   local ingress = server.app_root
   local route = new_route(server.host, ingress, { type = "exact", value = "/" }, "app-root")
   route.priority = 1
-  attach(route, "headers", plugins.headers(context, nil))
+  attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { app_root = ingress.notes.values["app-root"] })
   return route
 end
