@@ -31,6 +31,11 @@ describe("settings", function()
     end)
   end
 
+  it("reads number and size of buffers", function()
+    local buffers = settings.parse("large-client-header-buffers", "4 8k")
+    assert.same({ number = 4, size = 8192 }, buffers)
+  end)
+
   local WRONG = {
     { "proxy-read-timeout", "4 apples", "invalid" },
     { "proxy-read-timeout", "50k", "invalid" },

@@ -23,7 +23,8 @@
 -- canary          main, alternative  names of services
 --                 header?, header_value?, header_pattern?, cookie?, weight, weight_total
 --                 sticky?            name of the affinity cookie: a session stays on its variant
--- headers         request?           { set = headers }
+-- headers         request?           { set = headers, host?, connection? }: host is the Host for the
+--                                    backend (X-Forwarded-Host stays), connection its Connection
 --                 response?          { add = headers, set = headers, hide = names }; also on the
 --                                    gateway's own answers
 --                 hsts?              Strict-Transport-Security of responses on https
@@ -31,6 +32,10 @@
 --                 user_agents?       values of User-Agent that get 403; '~' begins a pattern, '~*'
 --                 referers?          one of any case. The same for Referer
 -- basic-auth      realm, users       lines in htpasswd form
+--
+-- Settings of routes: connect_timeout_ms, send_timeout_ms, read_timeout_ms, tries (0: no limit),
+-- tries_ms (0: no limit), retry_on (words of proxy-next-upstream), body_limit_bytes (0: no limit),
+-- buffer_request, buffer_response, response_head_limit_bytes, http_version, access_log.
 --
 -- Plugins of `moongate.dev/plugins` come with the configuration that the object gives them.
 local attachments = require("moongate.control.translate.attachments")

@@ -234,14 +234,20 @@ end
 function M.headers(context, ingress)
   local global = context.global_headers
   local custom, err
+  local values = {}
   if ingress then
+    values = ingress.notes.values
     custom, err = custom_headers(context, ingress)
   end
   if err then
     return nil, err
   end
   local config = {
-    request = filled({ set = some(global.request) }),
+    request = filled({
+      set = some(global.request),
+      host = values["upstream-vhost"],
+      connection = values["connection-proxy-header"],
+    }),
     response = filled({ add = some(global.response), hide = some(global.hide), set = custom }),
     hsts = global.hsts,
   }

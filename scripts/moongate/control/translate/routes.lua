@@ -75,38 +75,34 @@ local function new_route(host, ingress, path, what, field)
 end
 
 local function retries_of(values, settings)
-  local on, non_idempotent = {}, settings["retry-non-idempotent"]
+  local on, seen = {}, {}
   for _, word in ipairs(values["proxy-next-upstream"]) do
     if word == "off" then
-      return {}, 1, false
-    elseif word == "non_idempotent" then
-      non_idempotent = true
-    else
-      on[#on + 1] = word
+      return {}, 1
     end
+    on[#on + 1], seen[word] = word, true
   end
-  return on, values["proxy-next-upstream-tries"], non_idempotent
+  if settings["retry-non-idempotent"] and not seen.non_idempotent then
+    on[#on + 1] = "non_idempotent"
+  end
+  return on, values["proxy-next-upstream-tries"]
 end
 
 --- Settings of a route, from the annotations or their defaults.
 local function settings_of(values, settings)
-  local on, tries, non_idempotent = retries_of(values, settings)
+  local on, tries = retries_of(values, settings)
   return {
     connect_timeout_ms = values["proxy-connect-timeout"],
     send_timeout_ms = values["proxy-send-timeout"],
     read_timeout_ms = values["proxy-read-timeout"],
     retry_on = on,
     tries = tries,
-    retry_timeout_ms = values["proxy-next-upstream-timeout"],
-    retry_non_idempotent = non_idempotent,
+    tries_ms = values["proxy-next-upstream-timeout"],
     body_limit_bytes = values["proxy-body-size"],
-    request_buffering = values["proxy-request-buffering"],
-    response_buffering = values["proxy-buffering"],
+    buffer_request = values["proxy-request-buffering"],
+    buffer_response = values["proxy-buffering"],
     response_head_limit_bytes = values["proxy-buffer-size"],
     http_version = values["proxy-http-version"],
-    upstream_host = values["upstream-vhost"],
-    upstream_connection = values["connection-proxy-header"],
-    original_uri = settings["proxy-add-original-uri-header"] or nil,
     access_log = values["enable-access-log"],
   }
 end
