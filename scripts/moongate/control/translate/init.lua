@@ -23,8 +23,8 @@
 -- canary          main, alternative  names of services
 --                 header?, header_value?, header_pattern?, cookie?, weight, weight_total
 --                 sticky?            name of the affinity cookie: a session stays on its variant
--- headers         request?           { set = headers, host?, connection? }: host is the Host for the
---                                    backend (X-Forwarded-Host stays), connection its Connection
+-- headers         request?           { set = headers, host?, connection? }: host is the Host for
+--                                    the backend (X-Forwarded-Host stays)
 --                 response?          { add = headers, set = headers, hide = names }; also on the
 --                                    gateway's own answers
 --                 hsts?              Strict-Transport-Security of responses on https
@@ -70,6 +70,14 @@ local function complain_unsupported(context, raw)
   end
 end
 
+-- The default of ingress-nginx trusts everyone, which matters as soon as headers are believed.
+local function complain_open_trust(context, raw)
+  if context.settings["use-forwarded-headers"] and not raw["proxy-real-ip-cidr"] then
+    context.complain_setting("use-forwarded-headers", "X-Forwarded-* of every peer are believed, "
+      .. "so clients can forge them; set proxy-real-ip-cidr to your load balancers", "warning")
+  end
+end
+
 -- The controller's ConfigMap, over which the caller's own settings win.
 local function read_settings(context, overrides)
   local key = context.flags.configmap or CONFIG_MAP
@@ -103,6 +111,7 @@ local function read_settings(context, overrides)
   end
   context.settings, context.model.settings = settings.read(raw)
   complain_unsupported(context, raw)
+  complain_open_trust(context, raw)
 end
 
 local function allowed_headers(context)

@@ -153,6 +153,32 @@ describe("routes", function()
     assert.equal("default-svc-a-80", model.hosts["*"].routes[1].service)
   end)
 
+  it("tells of a --default-backend-service that is missing", function()
+    local model = control.build(SERVICES,
+      { flags = { ["default-backend-service"] = "default/gone" } })
+    assert.equal("--default-backend-service", control.fault(model, "does not exist").field)
+  end)
+
+  it("denies FCGI instead of speaking HTTP to it", function()
+    local model = build(ingress("a", "a.test", { { "/", "Prefix", "svc-a" } },
+      { ["backend-protocol"] = "FCGI" }))
+    assert.truthy(model.hosts["a.test"].routes[1].fault:find("FCGI", 1, true))
+  end)
+
+  it("warns where the headers of every peer are believed", function()
+    local model = control.build("", { settings = { ["use-forwarded-headers"] = "true" } })
+    assert.equal("warning", control.fault(model, "proxy-real-ip-cidr").severity)
+    model = control.build("", { settings = { ["use-forwarded-headers"] = "true",
+      ["proxy-real-ip-cidr"] = "10.0.0.0/8" } })
+    assert.same({}, model.faults)
+  end)
+
+  it("takes an empty host for any host", function()
+    local model = build(ingress("a", "", { { "/x", "Prefix", "svc-a" } }))
+    assert.is_not_nil(control.route(model, "*", "prefix", "/x"))
+    assert.is_nil(model.hosts[""])
+  end)
+
   it("translates a host of 4,000 paths in time that grows with them", function()
     local function seconds(count)
       local paths = {}
