@@ -14,6 +14,7 @@ local M = {}
 ---@field default string  as a user would write it
 ---@field scope "process"|"listener"|"route"|"control"|"log"
 ---@field doc string
+---@field unsupported "later"|"guard"|nil  known, but not honoured yet
 
 local function auto_or(parse)
   return function(text)
@@ -46,10 +47,10 @@ M.list = {}
 
 local by_name, parsers, defaults, names = {}, {}, {}, {}
 for _, entry in ipairs(list) do
-  local name, kind, default, scope, doc = unpack(entry)
+  local name, kind, default, scope, doc, unsupported = unpack(entry)
   local type_name, parse = type_of(kind)
-  local setting =
-    { name = name, type = type_name, default = default, scope = scope, doc = doc }
+  local setting = { name = name, type = type_name, default = default, scope = scope, doc = doc,
+    unsupported = unsupported }
   M.list[#M.list + 1] = setting
   by_name[name], parsers[name], names[name] = setting, parse, true
   defaults[name] = parse(default)

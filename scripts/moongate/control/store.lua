@@ -65,9 +65,9 @@ local function is_right(store, object, kind)
       complain({ field }, "is required")
     end
   end
-  for field, shape in pairs(kind.fields or {}) do
+  for _, field in ipairs(model.keys(kind.fields or {})) do
     if value[field] ~= nil then
-      shape(value[field], { field }, complain)
+      kind.fields[field](value[field], { field }, complain)
     end
   end
   return right

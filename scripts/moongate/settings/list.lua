@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The settings: name, type, default, scope, doc. Names are those of ingress-nginx's ConfigMap
 -- where it has one. scope: process (threads, shutdown) · listener (client side, limits) · route
--- (may be overridden by an annotation) · control (how objects are read) · log.
+-- (may be overridden by an annotation) · control (how objects are read) · log. A sixth field says
+-- that it is not honoured yet: "later", or "guard" where leaving it out would open something.
 local port = { between = { 1, 65535 } }
 local redirect_code = { one_of = { "301", "302", "307", "308" } }
 
@@ -87,10 +88,10 @@ return {
   { "proxy-busy-buffers-size", "size", "8k", "route", "memory only" },
   { "proxy-max-temp-file-size", "size", "1024m", "route", "no effect: nothing goes to disk" },
   { "proxy-http-version", { one_of = { "1.0", "1.1" } }, "1.1", "route", "towards backends" },
-  { "proxy-redirect-from", "text", "off", "route", "what to replace in Location" },
-  { "proxy-redirect-to", "text", "off", "route", "by what" },
-  { "proxy-cookie-path", "text", "off", "route", "Path of cookies, from and to" },
-  { "proxy-cookie-domain", "text", "off", "route", "Domain of cookies, from and to" },
+  { "proxy-redirect-from", "text", "off", "route", "what to replace in Location", "later" },
+  { "proxy-redirect-to", "text", "off", "route", "by what", "later" },
+  { "proxy-cookie-path", "text", "off", "route", "Path of cookies, from and to", "later" },
+  { "proxy-cookie-domain", "text", "off", "route", "Domain of cookies, from and to", "later" },
   { "proxy-add-original-uri-header", "bool", "false", "route", "send X-Original-Uri" },
   { "service-upstream", "bool", "false", "route", "one upstream, the ClusterIP" },
   { "load-balance", { one_of = { "round_robin", "ewma" } }, "round_robin", "route", "algorithm" },
@@ -107,6 +108,7 @@ return {
   { "hide-headers", "list", "", "listener", "response headers to remove" },
   { "server-tokens", "bool", "false", "listener", "send Server" },
   { "allow-backend-server-header", "bool", "false", "listener", "pass the backend's Server" },
+  { "via", "bool", "false", "listener", "send Via to backends" },
   { "generate-request-id", "bool", "true", "listener", "X-Request-ID where there is none" },
   { "global-allowed-response-headers", "list", "", "control", "names that custom-headers may set" },
 
@@ -114,15 +116,15 @@ return {
   { "whitelist-source-range", "networks", "", "route", "who may pass" },
   { "denylist-source-range", "networks", "", "route", "who may not" },
   { "block-cidrs", "networks", "", "listener", "403 everywhere" },
-  { "block-user-agents", "list", "", "listener", "403 everywhere; '~' begins a pattern" },
-  { "block-referers", "list", "", "listener", "403 everywhere; '~' begins a pattern" },
+  { "block-user-agents", "list", "", "listener", "403; '~' begins a pattern" },
+  { "block-referers", "list", "", "listener", "403; '~' begins a pattern" },
   { "limit-req-status-code", { between = { 400, 599 } }, "503", "listener", "rate is exceeded" },
   { "limit-conn-status-code", { between = { 400, 599 } }, "503", "listener", "too many at once" },
-  { "limit-rate", "count", "0", "route", "KiB a second of a response" },
-  { "limit-rate-after", "count", "0", "route", "after that many KiB" },
+  { "limit-rate", "count", "0", "route", "KiB a second of a response", "later" },
+  { "limit-rate-after", "count", "0", "route", "after that many KiB", "later" },
   { "no-auth-locations", "list", "/.well-known/acme-challenge", "listener",
     "paths of rules without authentication" },
-  { "global-auth-url", "text", "", "listener", "external authentication for all" },
+  { "global-auth-url", "text", "", "listener", "external authentication for all", "guard" },
   { "global-auth-method", "text", "", "listener", "its method" },
   { "global-auth-signin", "text", "", "listener", "where 401 goes" },
   { "global-auth-signin-redirect-param", "text", "rd", "listener", "its parameter" },
@@ -133,9 +135,9 @@ return {
   { "global-auth-always-set-cookie", "bool", "false", "listener", "cookies on errors too" },
 
   -- Error pages and compression.
-  { "custom-http-errors", "codes", "", "route", "codes that the default backend answers" },
-  { "disable-proxy-intercept-errors", "bool", "false", "route", "only the gateway's own" },
-  { "use-gzip", "bool", "false", "listener", "compress responses" },
+  { "custom-http-errors", "codes", "", "route", "codes that the default backend answers", "later" },
+  { "disable-proxy-intercept-errors", "bool", "false", "route", "only the gateway's own", "later" },
+  { "use-gzip", "bool", "false", "listener", "compress responses", "later" },
   { "gzip-level", { between = { 1, 9 } }, "1", "listener", "effort" },
   { "gzip-min-length", "size", "256", "listener", "smaller ones stay as they are" },
   { "gzip-types", "words",
@@ -145,7 +147,7 @@ return {
     "image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component",
     "listener", "types of content" },
   { "gzip-disable", "text", "", "listener", "pattern of agents without" },
-  { "enable-brotli", "bool", "false", "listener", "compress with brotli" },
+  { "enable-brotli", "bool", "false", "listener", "compress with brotli", "later" },
   { "brotli-level", { between = { 0, 11 } }, "4", "listener", "effort" },
   { "brotli-min-length", "size", "20", "listener", "smaller ones stay as they are" },
   { "brotli-types", "words", "text/plain text/css application/json", "listener", "types" },
@@ -169,7 +171,7 @@ return {
   { "log-format-escape-none", "bool", "false", "log", "escape nothing" },
 
   -- Tracing.
-  { "enable-opentelemetry", "bool", "false", "route", "spans by OTLP" },
+  { "enable-opentelemetry", "bool", "false", "route", "spans by OTLP", "later" },
   { "opentelemetry-trust-incoming-span", "bool", "true", "route", "continue traceparent" },
   { "otlp-collector-host", "text", "", "process", "where spans go" },
   { "otlp-collector-port", port, "4317", "process", "its port" },

@@ -76,14 +76,14 @@ function M.size(text)
   return tonumber(number) * scale
 end
 
---- Number and size of buffers, `4 8k`: { number =, bytes = }.
+--- Number and size of buffers, `4 8k`: { number =, size = }; the size in bytes.
 function M.buffers(text)
   local number, size = text:match("^%s*(%d+)%s+(%d+%a?)%s*$")
   local bytes = size and M.size(size)
   if not bytes then
     return nil, 'must be a number and a size such as "4 8k"'
   end
-  return { number = tonumber(number), bytes = bytes }
+  return { number = tonumber(number), size = bytes }
 end
 
 function M.text(text)

@@ -164,6 +164,7 @@ M.known = {
 
 --- Shape of `metadata`, the same for every kind.
 M.metadata = record({
+  name = text,
   namespace = label,
   annotations = map(text),
   labels = map(text),

@@ -55,7 +55,7 @@ end
 local function rules_of(object)
   local rules = {}
   for r, rule in ipairs(object.value.spec.rules or {}) do
-    local made = { host = rule.host or "*", index = r }
+    local made = { host = rule.host ~= "" and rule.host or "*" }
     if rule.http then
       made.paths = {}
       for p, path in ipairs(rule.http.paths) do

@@ -23,12 +23,19 @@
 -- canary          main, alternative  names of services
 --                 header?, header_value?, header_pattern?, cookie?, weight, weight_total
 --                 sticky?            name of the affinity cookie: a session stays on its variant
--- headers         request?           { set = headers }
+-- headers         request?           { set = headers, host?, connection? }: host is the Host for
+--                                    the backend (X-Forwarded-Host stays)
 --                 response?          { add = headers, set = headers, hide = names }; also on the
 --                                    gateway's own answers
 --                 hsts?              Strict-Transport-Security of responses on https
 -- ip-restriction  allow?, deny?      networks; deny is judged first
+--                 user_agents?       values of User-Agent that get 403; '~' begins a pattern, '~*'
+--                 referers?          one of any case. The same for Referer
 -- basic-auth      realm, users       lines in htpasswd form
+--
+-- Settings of routes: connect_timeout_ms, send_timeout_ms, read_timeout_ms, tries (0: no limit),
+-- tries_ms (0: no limit), retry_on (words of proxy-next-upstream), body_limit_bytes (0: no limit),
+-- buffer_request, buffer_response, response_head_limit_bytes, http_version, access_log.
 --
 -- Plugins of `moongate.dev/plugins` come with the configuration that the object gives them.
 local attachments = require("moongate.control.translate.attachments")
@@ -47,23 +54,42 @@ local CONFIG_MAP = "ingress-nginx/ingress-nginx-controller"
 
 local SEVERITY = { unknown = "warning", invalid = "error", ignored = "warning", refused = "error" }
 
+-- A setting that is not honoured yet is never left out in silence; one that guards closes paths.
+local function complain_unsupported(context, raw)
+  for _, name in ipairs(model.keys(raw)) do
+    local setting = settings.get(name)
+    local kind = setting and setting.unsupported
+    if kind == "guard" then
+      context.denied = name .. " is not supported yet"
+      context.complain_setting(name, "is not supported yet, and leaving it out would open every "
+        .. "path: they answer 503; remove it, or use a plugin", "error")
+    elseif kind and raw[name] ~= setting.default then
+      context.complain_setting(name, "is not supported yet and has no effect; remove it, or use "
+        .. "a plugin", "warning")
+    end
+  end
+end
+
+-- The default of ingress-nginx trusts everyone, which matters as soon as headers are believed.
+local function complain_open_trust(context, raw)
+  if context.settings["use-forwarded-headers"] and not raw["proxy-real-ip-cidr"] then
+    context.complain_setting("use-forwarded-headers", "X-Forwarded-* of every peer are believed, "
+      .. "so clients can forge them; set proxy-real-ip-cidr to your load balancers", "warning")
+  end
+end
+
 -- The controller's ConfigMap, over which the caller's own settings win.
 local function read_settings(context, overrides)
   local key = context.flags.configmap or CONFIG_MAP
   local object = context.store.objects.ConfigMap[key]
-  local function complain(name, message, code)
-    if object then
-      local fault = model.fault(context.faults, object, SEVERITY[code], { "data", name }, message)
-      fault.code = code
-    end
-  end
   local raw = {}
-  for name, text in pairs(object and object.data or {}) do
-    local _, err, code = settings.parse(name, text)
+  for _, name in ipairs(object and model.keys(object.data) or {}) do
+    local _, err, code = settings.parse(name, object.data[name])
     if code then
-      complain(name, err, code)
+      local path = { "data", name }
+      model.fault(context.faults, object, SEVERITY[code], path, err).code = code
     else
-      raw[name] = text
+      raw[name] = object.data[name]
     end
   end
   for name, text in pairs(overrides or {}) do
@@ -75,10 +101,17 @@ local function read_settings(context, overrides)
       raw[name:gsub("_", "-")] = text
     end
   end
-  context.complain_setting = function(name, message)
-    complain(name, message, "invalid")
+  context.complain_setting = function(name, message, severity)
+    if object and object.data[name] then
+      model.fault(context.faults, object, severity, { "data", name }, message).code = "setting"
+    else
+      context.faults[#context.faults + 1] =
+        { severity = severity, object = "--set " .. name, message = message, code = "setting" }
+    end
   end
   context.settings, context.model.settings = settings.read(raw)
+  complain_unsupported(context, raw)
+  complain_open_trust(context, raw)
 end
 
 local function allowed_headers(context)

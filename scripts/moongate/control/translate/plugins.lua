@@ -8,6 +8,14 @@ local template = require("moongate.control.translate.template")
 
 local M = {}
 
+local function some(list)
+  return list[1] and list or nil
+end
+
+local function filled(map)
+  return next(map) and map or nil
+end
+
 local function begins_with_one(path, list)
   for _, beginning in ipairs(list) do
     if path:sub(1, #beginning) == beginning then
@@ -46,7 +54,7 @@ end
 function M.redirect(context, values, path, secure)
   local config = fixed_of(values) or {}
   config.https = https_of(context, values, path, secure)
-  return next(config) and config or nil
+  return filled(config)
 end
 
 --- True when the location's path is rewritten.
@@ -88,17 +96,18 @@ end
 --- Address lists of the location and of the whole gateway.
 function M.ip_restriction(context, values)
   local allow, deny = values["allowlist-source-range"], values["denylist-source-range"]
-  local blocked = context.settings["block-cidrs"]
-  if not (allow[1] or deny[1] or blocked[1]) then
-    return nil
-  end
   local all = {}
-  for _, list in ipairs({ blocked, deny }) do
+  for _, list in ipairs({ context.settings["block-cidrs"], deny }) do
     for _, network in ipairs(list) do
       all[#all + 1] = network
     end
   end
-  return { allow = allow[1] and allow or nil, deny = all[1] and all or nil }
+  return filled({
+    allow = some(allow),
+    deny = some(all),
+    user_agents = some(context.settings["block-user-agents"]),
+    referers = some(context.settings["block-referers"]),
+  })
 end
 
 local function users_of(secret, as_map)
@@ -183,7 +192,7 @@ function M.global_headers(context)
     local list = {}
     if settings[setting] ~= "" and not object then
       context.complain_setting(setting, ("ConfigMap %s does not exist; create it"):format(
-        settings[setting]))
+        settings[setting]), "error")
     end
     for _, name in ipairs(object and model.keys(object.data) or {}) do
       local header, err = nil, "is no header, or holds a line break; correct it"
@@ -220,27 +229,25 @@ function M.global_headers(context)
   return global
 end
 
-local function some(list)
-  return list[1] and list or nil
-end
-
-local function filled(map)
-  return next(map) and map or nil
-end
-
 --- Headers of a location: those of the gateway, and custom-headers.
 ---@param ingress moongate.Ingress?
 function M.headers(context, ingress)
   local global = context.global_headers
   local custom, err
+  local values = {}
   if ingress then
+    values = ingress.notes.values
     custom, err = custom_headers(context, ingress)
   end
   if err then
     return nil, err
   end
   local config = {
-    request = filled({ set = some(global.request) }),
+    request = filled({
+      set = some(global.request),
+      host = values["upstream-vhost"],
+      connection = values["connection-proxy-header"],
+    }),
     response = filled({ add = some(global.response), hide = some(global.hide), set = custom }),
     hsts = global.hsts,
   }

@@ -75,38 +75,34 @@ local function new_route(host, ingress, path, what, field)
 end
 
 local function retries_of(values, settings)
-  local on, non_idempotent = {}, settings["retry-non-idempotent"]
+  local on, seen = {}, {}
   for _, word in ipairs(values["proxy-next-upstream"]) do
     if word == "off" then
-      return {}, 1, false
-    elseif word == "non_idempotent" then
-      non_idempotent = true
-    else
-      on[#on + 1] = word
+      return {}, 1
     end
+    on[#on + 1], seen[word] = word, true
   end
-  return on, values["proxy-next-upstream-tries"], non_idempotent
+  if settings["retry-non-idempotent"] and not seen.non_idempotent then
+    on[#on + 1] = "non_idempotent"
+  end
+  return on, values["proxy-next-upstream-tries"]
 end
 
 --- Settings of a route, from the annotations or their defaults.
 local function settings_of(values, settings)
-  local on, tries, non_idempotent = retries_of(values, settings)
+  local on, tries = retries_of(values, settings)
   return {
     connect_timeout_ms = values["proxy-connect-timeout"],
     send_timeout_ms = values["proxy-send-timeout"],
     read_timeout_ms = values["proxy-read-timeout"],
     retry_on = on,
     tries = tries,
-    retry_timeout_ms = values["proxy-next-upstream-timeout"],
-    retry_non_idempotent = non_idempotent,
+    tries_ms = values["proxy-next-upstream-timeout"],
     body_limit_bytes = values["proxy-body-size"],
-    request_buffering = values["proxy-request-buffering"],
-    response_buffering = values["proxy-buffering"],
+    buffer_request = values["proxy-request-buffering"],
+    buffer_response = values["proxy-buffering"],
     response_head_limit_bytes = values["proxy-buffer-size"],
     http_version = values["proxy-http-version"],
-    upstream_host = values["upstream-vhost"],
-    upstream_connection = values["connection-proxy-header"],
-    original_uri = settings["proxy-add-original-uri-header"] or nil,
     access_log = values["enable-access-log"],
   }
 end
@@ -161,16 +157,28 @@ local function deny(route, err)
   route.fault = route.fault or err
 end
 
+-- What is the same for each route of an Ingress is made once.
+local function shared_plugins(context, ingress)
+  local holder = ingress or context
+  if not holder.shared_plugins then
+    local values = ingress and ingress.notes.values or context.notes.defaults
+    local shared = { ip_restriction = plugins.ip_restriction(context, values) }
+    shared.headers, shared.err = plugins.headers(context, ingress)
+    holder.shared_plugins = shared
+  end
+  return holder.shared_plugins
+end
+
 local function add_plugins(context, route, location, form, secure)
   local ingress = location.ingress
-  local headers, header_err = plugins.headers(context, ingress)
-  attach(route, "headers", headers)
-  deny(route, header_err)
-  local values = ingress and ingress.notes.values or context.notes.defaults
-  attach(route, "ip-restriction", plugins.ip_restriction(context, values))
+  local shared = shared_plugins(context, ingress)
+  attach(route, "headers", shared.headers)
+  deny(route, shared.err)
+  attach(route, "ip-restriction", shared.ip_restriction)
   if not ingress then
     return
   end
+  local values = ingress.notes.values
   if not location.catch_all then
     attach(route, "redirect", plugins.redirect(context, values, form.path, secure))
     attach(route, "rewrite", plugins.rewrite(values, form.path))
@@ -209,7 +217,10 @@ end
 local function is_needed(server, form, by_regex)
   local location = form.location
   if form.half then
-    return by_regex or server.by_path["^" .. form.path .. "/"] ~= nil
+    if by_regex then
+      return form.path:sub(-1) ~= "/"
+    end
+    return server.by_path["^" .. form.path .. "/"] ~= nil
   end
   return form.path == location.path or server.by_path["^" .. form.path] == nil
 end
@@ -222,6 +233,9 @@ local function make_route(context, server, form, by_regex, secure)
   route.priority = location.ingress and 0 or -1 -- whatever anybody declares goes before the default
   if location.ingress then
     deny(route, location.ingress.notes.denied)
+  end
+  if not location.ingress or location.ingress.notes.values["enable-global-auth"] then
+    deny(route, context.denied)
   end
   local err, canary_err
   route.service, err = use_service(context, location)
@@ -244,7 +258,7 @@ local function slash_route(context, server, form)
   end
   local route = new_route(server.host, ingress, { type = "exact", value = bare }, "slash")
   local values = ingress.notes.values
-  attach(route, "headers", plugins.headers(context, nil))
+  attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { slash = {
     code = 301,
     relative = values["relative-redirects"] or nil,
@@ -256,7 +270,7 @@ local function app_root_route(context, server)
   local ingress = server.app_root
   local route = new_route(server.host, ingress, { type = "exact", value = "/" }, "app-root")
   route.priority = 1
-  attach(route, "headers", plugins.headers(context, nil))
+  attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { app_root = ingress.notes.values["app-root"] })
   return route
 end

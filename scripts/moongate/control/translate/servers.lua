@@ -148,6 +148,16 @@ local function why_idle(context, location, ingress, path)
   end
 end
 
+-- ingress-nginx takes a total below 100 for 100, and says nothing.
+local function check_total(context, ingress)
+  local name = "canary-weight-total"
+  if ingress.notes.values[name] < 100 then
+    local where = { "metadata", "annotations", context.notes.prefix .. name }
+    local message = "is below 100, so 100 is used; give the weight in hundredths"
+    model.fault(context.faults, ingress.object, "warning", where, message).code = "canary"
+  end
+end
+
 local function merge_canary(context, servers, ingress)
   for _, rule in ipairs(ingress.rules) do
     local server = servers[rule.host]
@@ -225,6 +235,7 @@ function M.group(context, ingresses)
   end
   for _, ingress in ipairs(ingresses) do
     if ingress.canary then
+      check_total(context, ingress)
       merge_canary(context, servers, ingress)
       merge_catch_all_canary(context, servers, ingress)
     end

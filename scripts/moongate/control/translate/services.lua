@@ -129,7 +129,10 @@ local function wanted_of(context, ingress, path)
     cluster_ip = values["service-upstream"],
   }
   local err
-  if wanted.protocol == "https" or wanted.protocol == "grpcs" or wanted.protocol == "auto" then
+  if wanted.protocol == "fcgi" then
+    err = "FCGI is not supported; put an HTTP server in front of the backend"
+    references.deny(context, ingress, "backend-protocol", err)
+  elseif wanted.protocol == "https" or wanted.protocol == "grpcs" or wanted.protocol == "auto" then
     wanted.tls, err = tls_of(context, ingress)
   end
   return wanted, err
@@ -207,6 +210,16 @@ function M.use_default(context, backend)
   if not context.model.services[name] then
     make(context, name, backend.namespace .. "/" .. backend.name, backend.port,
       { protocol = "http", balance = { algorithm = context.settings["load-balance"] } })
+    local wrong = context.service_wrong[name]
+    if wrong then
+      context.faults[#context.faults + 1] = {
+        severity = "error",
+        code = "backend",
+        object = "Service " .. backend.namespace .. "/" .. backend.name,
+        field = "--default-backend-service",
+        message = wrong .. "; unknown hosts get 503 until it is right",
+      }
+    end
   end
   return name
 end

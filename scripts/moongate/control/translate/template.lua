@@ -6,7 +6,7 @@ local M = {}
 
 local FIXED = {}
 for word in ([[
-  args arg_ body_bytes_sent cookie_ content_length content_type document_uri host hostname http_
+  args body_bytes_sent content_length content_type document_uri host hostname
   http_host is_args namespace ingress_name service_name service_port remote_addr remote_port
   remote_user request_id request_method request_uri req_id query_string scheme server_name
   server_port server_protocol uri the_real_ip best_http_host pass_access_scheme pass_port

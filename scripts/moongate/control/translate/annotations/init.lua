@@ -69,8 +69,9 @@ local function is_inert(context, entry, value)
   return value == context.defaults[entry.name] or value == entry.default
 end
 
-local function on_refused(context, notes, object, key, entry, value)
-  if value == false then
+-- Never parsed: whatever a snippet holds, it is refused. Only a switch that is off says nothing.
+local function on_refused(context, notes, object, key, entry, text)
+  if entry.type == "bool" and types.bool(text) == false then
     return
   end
   local drop = context.settings["allow-drop-snippets"]
@@ -102,7 +103,7 @@ local function on_wrong(context, notes, object, key, entry, err)
     notes.dropped = true
     complain(context, object, key, "error", "invalid", err .. "; the Ingress is not loaded")
   elseif effect == "deny" then
-    notes.denied = notes.denied or entry.name .. " " .. err
+    notes.denied = notes.denied or key:match("/(.*)$") .. " " .. err
     complain(context, object, key, "error", "invalid", err .. "; its paths answer 503")
   else
     complain(context, object, key, "warning", "invalid", err .. "; the default applies")
@@ -110,13 +111,14 @@ local function on_wrong(context, notes, object, key, entry, err)
 end
 
 local function take(context, notes, object, key, entry, text)
+  if entry.supported == "refused" then
+    return on_refused(context, notes, object, key, entry, text)
+  end
   local value, err = entry.parse(text)
   if value == nil then
     return on_wrong(context, notes, object, key, entry, err)
   end
-  if entry.supported == "refused" then
-    return on_refused(context, notes, object, key, entry, value)
-  elseif entry.supported == "later" then
+  if entry.supported == "later" then
     on_later(context, notes, object, key, entry, value)
   end
   notes.values[entry.name], notes.given[entry.name] = value, true
