@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML text to nodes: libyaml gives events, this file keeps the tree, the
- * positions and the limits. Comes before scripts/moongate/control/document.lua. */
-#include "control/yaml.h"
+ * positions and the limits. Comes before scripts/moongate/control/model/document.lua. */
+#include "bridge/api.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -439,7 +439,7 @@ static void read_all(struct reader *self)
   }
 }
 
-MG_API void mg_yaml_free(struct mg_yaml *yaml)
+void mg_yaml_free(struct mg_yaml *yaml)
 {
   if (!yaml)
     return;
@@ -449,7 +449,7 @@ MG_API void mg_yaml_free(struct mg_yaml *yaml)
   free(yaml);
 }
 
-MG_API struct mg_yaml *mg_yaml_read(const char *text, uint64_t length)
+struct mg_yaml *mg_yaml_read(const char *text, uint64_t length)
 {
   struct mg_yaml *yaml = calloc(1, sizeof(*yaml));
   struct reader *self = calloc(1, sizeof(*self));
@@ -487,64 +487,64 @@ free_both:
   return NULL;
 }
 
-MG_API uint32_t mg_yaml_document_count(const struct mg_yaml *yaml)
+uint32_t mg_yaml_document_count(const struct mg_yaml *yaml)
 {
   return yaml->documents.count;
 }
 
-MG_API uint32_t mg_yaml_document_root(const struct mg_yaml *yaml, uint32_t index)
+uint32_t mg_yaml_document_root(const struct mg_yaml *yaml, uint32_t index)
 {
   return index < yaml->documents.count ? document_at(yaml, index)->root : 0;
 }
 
-MG_API const char *mg_yaml_document_error(const struct mg_yaml *yaml, uint32_t index)
+const char *mg_yaml_document_error(const struct mg_yaml *yaml, uint32_t index)
 {
   if (index >= yaml->documents.count || !document_at(yaml, index)->error[0])
     return NULL;
   return document_at(yaml, index)->error;
 }
 
-MG_API uint32_t mg_yaml_document_line(const struct mg_yaml *yaml, uint32_t index)
+uint32_t mg_yaml_document_line(const struct mg_yaml *yaml, uint32_t index)
 {
   return index < yaml->documents.count ? document_at(yaml, index)->line : 0;
 }
 
-MG_API uint32_t mg_yaml_document_column(const struct mg_yaml *yaml, uint32_t index)
+uint32_t mg_yaml_document_column(const struct mg_yaml *yaml, uint32_t index)
 {
   return index < yaml->documents.count ? document_at(yaml, index)->column : 0;
 }
 
-MG_API int32_t mg_yaml_kind(const struct mg_yaml *yaml, uint32_t node)
+int32_t mg_yaml_kind(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->kind;
 }
 
-MG_API uint32_t mg_yaml_line(const struct mg_yaml *yaml, uint32_t node)
+uint32_t mg_yaml_line(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->line;
 }
 
-MG_API uint32_t mg_yaml_column(const struct mg_yaml *yaml, uint32_t node)
+uint32_t mg_yaml_column(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->column;
 }
 
-MG_API const char *mg_yaml_text(const struct mg_yaml *yaml, uint32_t node)
+const char *mg_yaml_text(const struct mg_yaml *yaml, uint32_t node)
 {
   return text_at(yaml, node_at(yaml, node)->text);
 }
 
-MG_API uint32_t mg_yaml_length(const struct mg_yaml *yaml, uint32_t node)
+uint32_t mg_yaml_length(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->length;
 }
 
-MG_API uint32_t mg_yaml_first(const struct mg_yaml *yaml, uint32_t node)
+uint32_t mg_yaml_first(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->first;
 }
 
-MG_API uint32_t mg_yaml_next(const struct mg_yaml *yaml, uint32_t node)
+uint32_t mg_yaml_next(const struct mg_yaml *yaml, uint32_t node)
 {
   return node_at(yaml, node)->next;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/yaml.h"
+#include "bridge/api.h"
 
 enum {
   DEPTH_LIMIT = 200,

@@ -36,7 +36,7 @@ function M.apply(values)
   settings.client_send_ms = values["client-send-timeout"]
   settings.tunnel_ms = values["tunnel-timeout"]
   settings.header_bytes = values["max-header-size"]
-  settings.target_bytes = values["large-client-header-buffers"].bytes
+  settings.target_bytes = values["large-client-header-buffers"].size
   settings.fields = values["max-headers"]
   settings.public_http_port = values["public-http-port"]
   settings.public_https_port = values["public-https-port"]

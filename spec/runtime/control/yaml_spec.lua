@@ -3,7 +3,7 @@ local ffi = require("ffi")
 
 local core = require("spec.support.core")
 
-core.cdef({ "control/yaml.h" })
+core.cdef({ "bridge/api.h" })
 local C = core.C
 
 local NONE, PLAIN, QUOTED, SEQUENCE, MAPPING = 0, 1, 2, 3, 4
