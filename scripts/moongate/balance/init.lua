@@ -230,7 +230,7 @@ end
 
 --- The endpoint for the next try of a request.
 ---
---- With affinity the second result of a success is the value of a cookie to be set, for `set_cookie`.
+--- With affinity the second result of a success may be the value of a cookie, for `set_cookie`.
 ---
 --- Errors: `no_endpoint` when the service has none (503).
 --- Hooks: balance.
@@ -261,8 +261,8 @@ function Balancer.begin(_, endpoint)
   endpoint.inflight = endpoint.inflight + 1
 end
 
---- A try ended. "ok": an answer came; "failed": it counts against the endpoint; "gone": neither, such
---- as when the client left.
+--- A try ended. "ok": an answer came; "failed": it counts against the endpoint; "gone": neither,
+--- such as when the client left.
 ---@param endpoint moongate.Endpoint
 ---@param outcome "ok"|"failed"|"gone"
 ---@param seconds number  that the try took
