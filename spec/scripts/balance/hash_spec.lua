@@ -29,6 +29,11 @@ describe("balance by hash", function()
     return list
   end
 
+  it("tells what its key is made of", function()
+    local balancer = serve(1, { algorithm = "hash", key = { { variable = "request_uri" } } })
+    assert.are.same({ { variable = "request_uri" } }, balancer.hash_key)
+  end)
+
   it("gives one key one endpoint", function()
     local balancer = serve(5)
     local first = balancer:pick(nil, 1, nil, "a")
