@@ -209,6 +209,11 @@ uint32_t mg_index_find_longest(const char *index, uint32_t kind, const char *pat
 uint32_t mg_index_find_length(const char *index, uint32_t kind, const char *path, uint32_t length,
                               const uint32_t *lengths, uint32_t count, uint32_t first,
                               uint32_t *values);
+/* Consistent hashing: writes to `order` the positions of the `most` nodes (32 at most) to which the
+ * key belongs, best first, and returns how many. `seeds` tell nodes apart; the share of keys that a
+ * node gets is proportional to its weight, which is above 0. */
+uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const double *weights,
+                 uint32_t count, uint32_t *order, uint32_t most);
 /* Writes 32 hexadecimal digits and a NUL to `out`. Below 0: out of memory. */
 int32_t mg_md5(const char *bytes, uint32_t length, char *out);
 /* Consistent hashing: writes to `order` the positions of the `most` nodes (32 at most) to which the

@@ -9,7 +9,7 @@ local ffi = require("ffi")
 
 local M = {}
 
-local API = "runtime/bridge/api.h"
+local API = "bridge/api.h"
 
 -- Macros that would leave in the headers what LuaJIT's parser of C does not know.
 local PREPROCESS = table.concat({
@@ -111,21 +111,14 @@ function M.cdef(headers)
   end
 end
 
---- Declares what Lua may call in the binary: the marked text of bridge/api.h. Nil while there is no
---- such file.
+--- Declares what Lua may call in the binary. Nil while there is no bridge/api.h.
 function M.api()
-  local file = io.open(API)
+  local file = io.open("runtime/" .. API)
   if not file then
     return nil
   end
-  local text = file:read("*a")
   file:close()
-  local marked = text:match("/%* cdef%-begin %*/(.-)/%* cdef%-end %*/")
-  assert(marked, API .. " has no marked text")
-  if not declared[marked] then
-    declared[marked] = true
-    ffi.cdef(marked)
-  end
+  M.cdef({ API })
   return M.C
 end
 

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Tells whether a hot function is compiled and makes no garbage.
+local ffi = require("ffi")
+
 local M = {}
 
 package.path = package.path .. ";build/vendor/share/luajit/?.lua"
@@ -22,7 +24,7 @@ end
 
 --- Runs `body(i)` until it is hot, and then `rounds` times.
 ---
---- `aborts` are texts of what LuaJIT cannot compile in it; `bytes` is the garbage that a round left:
+--- `aborts` are texts of what LuaJIT cannot compile in it; `bytes` is what garbage a round left:
 --- in compiled code nothing, or three pointers of 24 bytes where two traces meet; hundreds in code
 --- that is interpreted.
 ---@param body fun(i: integer)
@@ -40,8 +42,12 @@ function M.run(body, rounds)
       end
     end
   end
+  -- A pointer that is an object wherever this loop is interpreted, for bodies without any.
+  local base, sum = ffi.new("uint32_t[8]"), 0
   local function loop(count)
     for i = 1, count do
+      local probe = base + i % 8
+      sum = sum + probe[0]
       body(i)
     end
   end

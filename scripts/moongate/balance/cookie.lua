@@ -74,7 +74,7 @@ end
 
 --- The value of a Set-Cookie field.
 ---
---- `path` is that of the route, for an affinity that names none. `now` is the time of day in seconds.
+--- `path` is that of the route, for an affinity that names none; `now` is the time of day.
 ---@param affinity table  of the model's service
 ---@param value string
 ---@param context moongate.CookieContext  with `now`

@@ -140,6 +140,15 @@ local function adopt_endpoints(registry, self, list, is_newest)
   end
 end
 
+-- Affinity comes before any other way; new sessions are dealt out in turn.
+local function algorithm_of(rest)
+  local balance = rest.balance
+  if rest.affinity or not balance then
+    return round_robin
+  end
+  return ALGORITHMS[balance.algorithm] or round_robin
+end
+
 local function new_balancer(registry, service, is_newest)
   local rest = registry.decode(reader.service_rest(service))
   local balance, health = rest.balance or {}, rest.health or {}
@@ -150,8 +159,8 @@ local function new_balancer(registry, service, is_newest)
     worker = registry.worker,
     serial = service.serial,
     name = reader.text(service, service.name),
-    -- Affinity comes before any other way; new sessions are dealt out in turn.
-    algorithm = rest.affinity and round_robin or ALGORITHMS[balance.algorithm or "round_robin"],
+    algorithm = algorithm_of(rest),
+    hash_key = balance.key, -- template of the text that `pick` is given as `key`
     subset_size = balance.subset_size or DEFAULT_SUBSET,
     affinity = rest.affinity,
     health = {
@@ -230,7 +239,7 @@ end
 
 --- The endpoint for the next try of a request.
 ---
---- With affinity the second result of a success is the value of a cookie to be set, for `set_cookie`.
+--- With affinity the second result of a success may be the value of a cookie, for `set_cookie`.
 ---
 --- Errors: `no_endpoint` when the service has none (503).
 --- Hooks: balance.
@@ -261,8 +270,8 @@ function Balancer.begin(_, endpoint)
   endpoint.inflight = endpoint.inflight + 1
 end
 
---- A try ended. "ok": an answer came; "failed": it counts against the endpoint; "gone": neither, such
---- as when the client left.
+--- A try ended. "ok": an answer came; "failed": it counts against the endpoint; "gone": neither,
+--- such as when the client left.
 ---@param endpoint moongate.Endpoint
 ---@param outcome "ok"|"failed"|"gone"
 ---@param seconds number  that the try took

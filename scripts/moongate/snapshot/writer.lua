@@ -236,20 +236,42 @@ local function shared_record(shared, entry)
   end
 end
 
-local function update_hosts(self, hosts)
-  local previous, current, shared = self.hosts, {}, {}
+-- The record of each host; those that are new are listed in `made`, with no use so far.
+local function find_records(self, hosts, made)
+  local current, shared = {}, {}
   for name, entry in pairs(hosts) do
-    local record = previous[name]
+    local record = self.hosts[name]
     if record and same(record.entry, entry) then
       record.entry = entry
     else
-      record = shared_record(shared, entry) or host_record(self, entry)
+      record = shared_record(shared, entry)
+      if not record then
+        record = host_record(self, entry)
+        made[#made + 1] = record
+      end
     end
-    record.uses = record.uses + 1
     shared[entry.routes] = record
     current[name] = record
   end
+  return current
+end
+
+-- A host that cannot be laid out leaves everything as it was.
+local function update_hosts(self, hosts)
+  local made = {}
+  local ok, current = pcall(find_records, self, hosts, made)
+  if not ok then
+    for _, record in ipairs(made) do
+      record.uses = 1
+      release_host(self, record)
+    end
+    error(current, 0)
+  end
+  local previous = self.hosts
   self.hosts = current
+  for _, record in pairs(current) do
+    record.uses = record.uses + 1
+  end
   for _, record in pairs(previous) do
     release_host(self, record)
   end

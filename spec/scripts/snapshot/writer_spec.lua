@@ -321,6 +321,17 @@ describe("snapshot writer", function()
     assert.are.equal("faulty", reader.route_id(match(snapshot, "/food")))
   end)
 
+  it("stays as it was when the model is out of form", function()
+    local hosts = { ["a.test"] = { routes = { prefix("/a", { service = "s" }) } } }
+    local before = host_bytes(build({ hosts = hosts }), "a.test")
+    local no_path = { routes = { { id = "no path" } } }
+    local broken = { ["a.test"] = hosts["a.test"], ["b.test"] = no_path }
+    assert.has_error(function()
+      writer:build({ hosts = broken }, 2)
+    end)
+    assert.is_true(host_bytes(build({ hosts = hosts }), "a.test") == before)
+  end)
+
   it("repeats the faults of a host that it kept", function()
     local model = { hosts = { ["a.test"] = { routes = { prefix("("), prefix("/") } } } }
     model.hosts["a.test"].routes[1].path.type = "regex"
