@@ -9,16 +9,22 @@ local ffi = require("ffi")
 
 local M = {}
 
-local API = "bridge/api.h"
-
 -- Macros that would leave in the headers what LuaJIT's parser of C does not know.
 local PREPROCESS = table.concat({
   "cc -E -std=gnu11 -O0 -D_GNU_SOURCE -Iruntime -isystem build/vendor/include",
   "-D'__attribute__(x)=' -D_Float128=long -D__extension__= -D__restrict= -Drestrict= -x c -",
 }, " ")
 
+local LIBRARY = "./build/libmoongate-test.so"
+
+-- LuaJIT unloads a library with its state, before LeakSanitizer looks at what the library's globals
+-- point to and names who allocated; RTLD_NODELETE keeps it.
+local RTLD_NOW, RTLD_NODELETE = 2, 0x1000
+ffi.cdef("void *dlopen(const char *path, int flags);")
+ffi.C.dlopen(LIBRARY, RTLD_NOW + RTLD_NODELETE)
+
 --- The runtime as a library; its functions are there for `ffi.C` too.
-M.C = ffi.load("./build/libmoongate-test.so", true)
+M.C = ffi.load(LIBRARY, true)
 
 local OPEN, CLOSE, SEMICOLON = ("{};"):byte(1, 3)
 
@@ -60,10 +66,11 @@ end
 -- A declaration of the system's may be beyond LuaJIT; it matters only if one of ours needs it,
 -- which then fails.
 local function declare(text, is_ours)
-  if declared[text] then
+  local key = text:gsub("%s+", " ")
+  if declared[key] then
     return
   end
-  declared[text] = true
+  declared[key] = true
   local ok, err = pcall(ffi.cdef, text)
   if not ok and is_ours then
     error(err .. " in:\n" .. text, 0)
@@ -78,7 +85,7 @@ local function without_markers(preprocessed)
     local file = line:match('^# %d+ "([^"]+)"')
     if file then
       starts[#starts + 1] = { at = length + 1, is_ours = file:match("^runtime/") ~= nil }
-    else
+    elseif not line:find("^#pragma") then
       lines[#lines + 1] = line
       length = length + #line + 1
     end
@@ -111,14 +118,10 @@ function M.cdef(headers)
   end
 end
 
---- Declares what Lua may call in the binary. Nil while there is no bridge/api.h.
+--- Declares what Lua may call in the binary, all of bridge/api.h.
+---@return ffi.namespace*  the library
 function M.api()
-  local file = io.open("runtime/" .. API)
-  if not file then
-    return nil
-  end
-  file:close()
-  M.cdef({ API })
+  M.cdef({ "bridge/api.h" })
   return M.C
 end
 
