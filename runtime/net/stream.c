@@ -11,6 +11,14 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
   *buf = *((struct stream *)handle->data)->read_buf;
 }
 
+static void tell_end(struct stream *stream, int err)
+{
+  if (stream->filter)
+    stream->filter->on_raw_end(stream, err);
+  else
+    stream->events->on_end(stream, err);
+}
+
 static void on_read(uv_stream_t *uv, ssize_t len, const uv_buf_t *buf)
 {
   struct stream *stream = uv->data;
@@ -21,8 +29,8 @@ static void on_read(uv_stream_t *uv, ssize_t len, const uv_buf_t *buf)
       stream->events->on_data(stream, buf->base, (size_t)len);
   } else if (len < 0) {
     stream->ended = 1;
-    stream_read(stream, 0);
-    stream->events->on_end(stream, len == UV_EOF ? 0 : (int)len);
+    stream_read_raw(stream, 0);
+    tell_end(stream, len == UV_EOF ? 0 : (int)len);
   }
 }
 
@@ -96,7 +104,7 @@ int stream_start_filter(struct stream *stream, const struct stream_filter *filte
   return filter->start(stream);
 }
 
-void stream_read(struct stream *stream, int on)
+void stream_read_raw(struct stream *stream, int on)
 {
   if (stream->state != STREAM_OPEN || stream->reading == on)
     return;
@@ -107,6 +115,14 @@ void stream_read(struct stream *stream, int on)
     CHECK(uv_read_start(&stream->uv, on_alloc, on_read) == 0);
   else
     (void)uv_read_stop(&stream->uv); /* always 0 */
+}
+
+void stream_read(struct stream *stream, int on)
+{
+  if (stream->filter)
+    stream->filter->read(stream, on);
+  else
+    stream_read_raw(stream, on);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int err)
@@ -138,7 +154,7 @@ static void on_written(uv_write_t *request, int err)
   if (stream->state == STREAM_CLOSING)
     return;
   if (err < 0) {
-    stream->events->on_end(stream, err);
+    tell_end(stream, err);
     return;
   }
   if (stream->queued.len > 0) {
@@ -245,7 +261,7 @@ void stream_close(struct stream *stream)
 {
   if (stream->state == STREAM_CLOSING)
     return;
-  stream_read(stream, 0);
+  stream_read_raw(stream, 0);
   stream->state = STREAM_CLOSING;
   uv_close(&stream->handle, on_closed);
 }
@@ -254,7 +270,7 @@ void stream_reset(struct stream *stream)
 {
   if (stream->state == STREAM_CLOSING)
     return;
-  stream_read(stream, 0);
+  stream_read_raw(stream, 0);
   stream->state = STREAM_CLOSING;
   if (stream->handle.type != UV_TCP || uv_tcp_close_reset(&stream->tcp, on_closed) < 0)
     uv_close(&stream->handle, on_closed);

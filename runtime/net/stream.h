@@ -29,9 +29,11 @@ struct stream_events {
 struct stream_filter {
   int (*start)(struct stream *stream);                           /* the socket is open */
   void (*on_raw)(struct stream *stream, char *data, size_t len); /* from the socket */
+  void (*on_raw_end)(struct stream *stream, int err);            /* as on_end, from the socket */
+  void (*read)(struct stream *stream, int on);                   /* the owner's stream_read */
   int (*write)(struct stream *stream, const uv_buf_t *bufs, unsigned count);
-  void (*shutdown)(struct stream *stream); /* say good-bye before FIN */
-  void (*free)(struct stream *stream);
+  void (*shutdown)(struct stream *stream); /* say good-bye before FIN; may be NULL */
+  void (*free)(struct stream *stream);     /* may be NULL */
 };
 
 enum stream_state {
@@ -76,6 +78,8 @@ int stream_connect(struct stream *stream, const struct sockaddr *addr);
 /* Starts the filter on an open stream; on_open comes when its handshake is done. */
 int stream_start_filter(struct stream *stream, const struct stream_filter *filter, void *data);
 void stream_read(struct stream *stream, int on);
+/* For filters: as stream_read, below the filter. */
+void stream_read_raw(struct stream *stream, int on);
 /* Writes what the kernel takes now, copies the rest. The buffers are borrowed. */
 MG_MUST_USE int stream_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
 /* For filters: as stream_write, below the filter. */
