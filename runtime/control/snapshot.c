@@ -7,9 +7,9 @@
 
 #include "base/check.h"
 #include "base/err.h"
-#include "control/certificate_seam.h"
 #include "control/names.h"
 #include "control/part.h"
+#include "tls/certificate.h"
 
 enum {
   SERVER_NAME_BYTES = 255

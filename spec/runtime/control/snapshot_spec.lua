@@ -112,12 +112,12 @@ describe("snapshot", function()
   end)
 
   describe("certificate", function()
-    -- What a certificate is does not matter here: a counter of references, as the seam has it.
+    -- What a certificate is does not matter here: it begins with its counter, and we hold one.
     -- They outlive the snapshots, which the collector frees when it likes.
     local certificates = {}
 
     local function certificate()
-      local made = ffi.new("int[1]")
+      local made = ffi.new("int[1]", 1)
       certificates[#certificates + 1] = made
       return ffi.cast("struct mg_certificate *", made)
     end

@@ -352,7 +352,7 @@ describe("snapshot writer", function()
           if entry.certificate == "bad" then
             return nil, "it is no certificate"
           end
-          local made = ffi.new("int[1]")
+          local made = ffi.new("int[1]", 1) -- as a certificate begins: its counter
           certificates[entry.certificate] = made
           return ffi.cast("struct mg_certificate *", made)
         end,
