@@ -158,7 +158,7 @@ static void on_open(struct stream *stream, int err)
       return; /* the filter calls again once its handshake is done */
   }
   if (err < 0) {
-    fail(client, ERR_CONNECT);
+    fail(client, stream->filter && err < -10000 ? err : ERR_CONNECT); /* what TLS found wrong */
     return;
   }
   enter(client, ACTIVE);
