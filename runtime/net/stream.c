@@ -39,9 +39,12 @@ static void on_closed(uv_handle_t *handle)
   struct stream *stream = handle->data;
   buf_fini(&stream->queued);
   buf_fini(&stream->in_flight);
-  if (stream->filter && stream->filter->free)
-    stream->filter->free(stream);
+  /* The owner may still ask the filter, for a last line of the log; then the stream is gone. */
+  const struct stream_filter *filter = stream->filter;
+  void *filter_data = stream->filter_data;
   stream->events->on_closed(stream);
+  if (filter)
+    filter->free(filter_data);
 }
 
 static int init_common(struct stream *stream, const struct stream_events *events,

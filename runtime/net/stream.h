@@ -33,7 +33,7 @@ struct stream_filter {
   void (*read)(struct stream *stream, int on);                   /* the owner's stream_read */
   int (*write)(struct stream *stream, const uv_buf_t *bufs, unsigned count);
   void (*shutdown)(struct stream *stream); /* say good-bye before FIN; may be NULL */
-  void (*free)(struct stream *stream);     /* may be NULL */
+  void (*free)(void *filter_data);         /* after the owner's on_closed */
 };
 
 enum stream_state {

@@ -311,9 +311,9 @@ void tls_session_free(struct tls_session *session)
   free(session);
 }
 
-static void on_free(struct stream *stream)
+static void on_free(void *filter_data)
 {
-  tls_session_free(stream->filter_data);
+  tls_session_free(filter_data);
 }
 
 const struct stream_filter tls_filter = {

@@ -65,7 +65,7 @@ MG_MUST_USE int tls_session_new(struct tls_session **out, struct stream *stream,
 void tls_session_free(struct tls_session *session);
 extern const struct stream_filter tls_filter;
 
-/* What is known of a stream's TLS; NULL where there is none. All live as long as the stream. */
+/* What is known of a stream's TLS; NULL where there is none. To be had until on_closed returns. */
 const char *tls_version(const struct stream *stream); /* "TLSv1.3" */
 const char *tls_cipher(const struct stream *stream);  /* OpenSSL's name */
 const char *tls_sni(const struct stream *stream); /* lower case, as the client sent it otherwise */

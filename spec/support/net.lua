@@ -117,6 +117,7 @@ local function make_events(self)
   events.on_closed = function(stream)
     local peer = self.peers[address_of(stream)]
     peer.closed = true
+    tell(peer, "on_closed")
     self.peers[address_of(stream)] = nil
   end
   return events

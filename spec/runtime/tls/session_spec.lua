@@ -255,6 +255,22 @@ describe("tls", function()
         assert.same({ "x.a.test", "", "a.test" }, asked)
       end)
 
+      it("can be asked until the stream is gone", function()
+        local port, accepted = open()
+        local _, server = pair:shake(port, accepted, { server_name = "a.test" })
+        local told
+        server.handlers = {
+          on_closed = function(peer)
+            told = tls.text(C.tls_sni(peer.stream))
+          end,
+        }
+        server:close()
+        pair.loop:wait(function()
+          return server.closed
+        end)
+        assert.equal("a.test", told)
+      end)
+
       it("keeps a connection's certificate when nobody else does", function()
         local mine = tls.certificate(made.rsa)
         local port, accepted = open({
