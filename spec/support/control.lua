@@ -3,7 +3,7 @@
 -- The control side for specs: texts of manifests in, models out.
 local core = require("spec.support.core")
 
-core.cdef({ "control/yaml.h" })
+core.api()
 package.loaded["moongate.api.core"] = core.C
 
 local control = require("moongate.control")
