@@ -37,7 +37,8 @@ BASE_CFLAGS := -std=gnu11 -g -pthread $(DEFINES) $(INCLUDES)
 RELEASE := -O2 -fvisibility=hidden
 SANITIZE := -fsanitize=address,undefined -fno-omit-frame-pointer
 ASAN := -O1 -fPIC -fvisibility=default $(SANITIZE)
-FUZZ := -O1 -fvisibility=default -fsanitize=fuzzer-no-link,address,undefined
+FUZZ := -O1 -fvisibility=default -fsanitize=fuzzer-no-link,address,undefined \
+        -fno-sanitize-recover=undefined
 
 # LuaJIT stands alone, since the specs' library hides its symbols.
 ARCHIVES := $(addprefix $(VENDOR)/lib/,libuv.a libllhttp.a libmbedtls.a libmbedx509.a \

@@ -112,7 +112,7 @@ void head_strip_hop_by_hop(struct head *head, const struct buf *arena);
 
 static inline const char *span_text(const struct buf *arena, struct span span)
 {
-  return arena->data + span.at;
+  return span.len > 0 ? arena->data + span.at : ""; /* an arena without text has no memory */
 }
 
 #endif
