@@ -34,7 +34,9 @@ static int keep_name(struct tls_session *session)
 static int apply(struct tls_session *session, const struct tls_choice *choice)
 {
   session->certificate = mg_certificate_ref(choice->certificate);
-  if (choice->client_auth != TLS_CLIENT_AUTH_NONE && choice->trust) {
+  if (choice->client_auth != TLS_CLIENT_AUTH_NONE) {
+    if (!choice->trust)
+      return MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED; /* never let anybody in instead */
     session->trust = tls_trust_ref(choice->trust);
     mbedtls_ssl_set_hs_ca_chain(&session->ssl, tls_trust_chain(session->trust), NULL);
     mbedtls_ssl_set_hs_authmode(&session->ssl, choice->client_auth == TLS_CLIENT_AUTH_REQUIRED

@@ -15,7 +15,7 @@ enum tls_client_auth {
 struct tls_choice {
   struct mg_certificate *certificate; /* NULL: refused with unrecognized_name */
   enum tls_client_auth client_auth;
-  struct tls_trust *trust; /* for client_auth */
+  struct tls_trust *trust; /* for client_auth; without it the handshake fails */
 };
 
 struct tls_server_settings {

@@ -67,6 +67,15 @@ describe("tls", function()
           .. "by the authentication mode", tls.failure(accepted[2]))
       end)
 
+      it("lets nobody in where there is nothing to hold a certificate against", function()
+        local port, accepted = open("a", { client_auth = "TLS_CLIENT_AUTH_OPTIONAL" })
+        pair:connect(port, {})
+        pair.loop:wait(function()
+          return tls.settled(accepted[1])
+        end)
+        assert.equal("ERR_TLS_HANDSHAKE", accepted[1].open_err)
+      end)
+
       -- name, certificate, client settings, error, text
       local VERIFIED = {
         { "takes a name of the certificate", "a", { server_name = "a.test" } },
