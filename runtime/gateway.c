@@ -34,7 +34,7 @@ static int keep_bound(struct gateway *gateway, const int *fds, unsigned count, i
     return ERR_LIMIT;
   }
   for (unsigned i = 0; i < count; i++) {
-    unsigned worker = kind == 2 ? 0 : i + 1;
+    unsigned worker = kind == LISTEN_ADMIN ? 0 : i + 1;
     gateway->bound[gateway->bound_count++] =
         (struct bound){ .worker = worker, .fd = fds[i], .kind = kind, .port = (uint16_t)port };
   }
@@ -46,7 +46,7 @@ int32_t mg_listen(struct mg_vm *vm, int32_t kind, const char *address, uint32_t 
   struct gateway *gateway = gateway_of(vm);
   char text[160];
   int fds[WORKERS_MAX];
-  unsigned count = kind == 2 ? 1 : gateway->count;
+  unsigned count = kind == LISTEN_ADMIN ? 1 : gateway->count;
   if (length >= sizeof(text) || count == 0)
     return UV_EINVAL;
   memcpy(text, address, length);
@@ -55,7 +55,9 @@ int32_t mg_listen(struct mg_vm *vm, int32_t kind, const char *address, uint32_t 
   if (port < 0)
     return port;
   int err = keep_bound(gateway, fds, count, kind, port);
-  return err < 0 || kind != 2 ? err : (worker_listen(&gateway->control) < 0 ? UV_EINVAL : port);
+  return err < 0 || kind != LISTEN_ADMIN
+             ? err
+             : (worker_listen(&gateway->control) < 0 ? UV_EINVAL : port);
 }
 
 static int start_worker(struct gateway *gateway, unsigned index)

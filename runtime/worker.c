@@ -5,45 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accept.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "bridge/hook.h"
-#include "net/cidr.h"
+#include "tls/client.h"
+#include "tls/server.h"
 
 /* connections */
 
 static void on_gone(struct h1_server *server)
 {
   (void)server; /* its node has left `connections` already */
-}
-
-static void set_origin(struct h1_server *server, const struct listener *listener)
-{
-  struct http_origin *origin = h1_server_origin(server);
-  struct stream *stream = h1_server_stream(server);
-  struct sockaddr_storage addr;
-  int size = sizeof(addr);
-  if (listener->handle.type != UV_TCP ||
-      uv_tcp_getpeername(&stream->tcp, (struct sockaddr *)&addr, &size) < 0)
-    return;
-  address_text(&addr, origin->ip, sizeof(origin->ip), &origin->port);
-  origin->ip_len = (uint8_t)strlen(origin->ip);
-  origin->local_port = listener->port;
-}
-
-static void on_connection(struct listener *listener)
-{
-  struct worker *worker = listener->data;
-  struct h1_server *server;
-  int err = h1_server_open(&server, &worker->loop, &worker->server, &worker->plain, &listener->uv);
-  if (err < 0) {
-    worker->refused++;
-    return;
-  }
-  worker->accepted++;
-  set_origin(server, listener);
-  h1_server_start(server);
 }
 
 int worker_listen(struct worker *worker)
@@ -54,7 +28,8 @@ int worker_listen(struct worker *worker)
     if (bound->worker != worker->index || bound->fd < 0)
       continue;
     struct listener *listener;
-    int err = listener_open(&listener, &worker->uv, bound->fd, on_connection, worker, bound->kind);
+    int err =
+        listener_open(&listener, &worker->uv, bound->fd, accept_connection, worker, bound->kind);
     bound->fd = -1;
     if (err < 0)
       return err;
@@ -133,6 +108,8 @@ static void close_rest(struct worker *worker)
   close_listeners(worker);
   exchanges_pin(&worker->exchanges, NULL);
   pool_drain(worker->pool);
+  tls_server_unref(worker->tls);
+  tls_context_close(worker->tls_context);
   vm_close(&worker->vm);
   deadlines_fini(&worker->loop.deadlines);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
@@ -211,6 +188,8 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   int err = init_loop(worker);
   if (err == 0)
     err = pool_new(&worker->pool, &worker->loop);
+  if (err == 0)
+    err = accept_init(worker);
   if (err < 0)
     return err;
   struct exchanges *all = &worker->exchanges;
@@ -227,6 +206,8 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   vm->pool = worker->pool;
   vm->exchanges = all;
   vm->server = &worker->server;
+  vm->tls = worker->tls_context;
+  vm->secure = tls_client_start;
   vm->owner = worker;
   vm->role = index == 0 ? "control" : "worker";
   worker->state = WORKER_RUNNING;

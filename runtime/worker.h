@@ -23,6 +23,13 @@ enum {
   EXIT_INTERNAL = 70
 };
 
+/* Kinds of listeners, as mg_listen has them. */
+enum {
+  LISTEN_PLAIN,
+  LISTEN_TLS,
+  LISTEN_ADMIN
+};
+
 enum worker_state {
   WORKER_SETTING_UP,
   WORKER_RUNNING,
@@ -51,6 +58,8 @@ struct worker {
   struct h1_server_config server;
   struct h1_server_owner plain;
   struct list connections;
+  struct tls_context *tls_context;
+  struct tls_server *tls;
   struct mg_vm vm;
   uv_async_t wake;
   uv_timer_t drain_timer;

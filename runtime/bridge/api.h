@@ -132,8 +132,37 @@ int32_t mg_chunk_set(struct mg_request *request, uint32_t generation, const char
 /* 1 when the client has left. */
 int32_t mg_request_gone(struct mg_request *request, uint32_t generation);
 
-/* Upstreams: bridge/api_upstream.c */
+/* Certificates: tls/certificate.c. A chain and its key, counted, for any thread; null when they are no
+ * good, and `error` (borrowed, `error_size` bytes) says why. */
+struct mg_certificate;
+struct mg_certificate *mg_certificate_new(const char *pem, uint32_t length, const char *key,
+                                          uint32_t key_length, char *error, uint32_t error_size);
+void mg_certificate_unref(struct mg_certificate *certificate);
+uint32_t mg_certificate_name_count(const struct mg_certificate *certificate);
+const char *mg_certificate_name(const struct mg_certificate *certificate, uint32_t index);
+/* Seconds since 1970. */
+int64_t mg_certificate_not_after(const struct mg_certificate *certificate);
+/* Makes a certificate for `name` and its key, PEM; both are freed by mg_file_free. */
+int32_t mg_certificate_self_signed(const char *name, struct mg_text *certificate,
+                                   struct mg_text *key);
+
+/* TLS towards upstreams: bridge/api_tls.c. Texts that are not given are empty or null. */
+struct mg_tls_options {
+  uint32_t verify;
+  int32_t depth;     /* intermediates that a chain may have; below 0: no limit */
+  struct mg_text ca; /* PEM; empty: the system's */
+  struct mg_text certificate;
+  struct mg_text key;
+  const char *server_name;          /* for SNI; null: none */
+  const char *verify_name;          /* null: server_name */
+  int32_t min_version, max_version; /* 12, 13, or 0 */
+};
+/* A profile of this worker, for the rest of its life. Null: `error` says why not. */
 struct mg_tls_client;
+struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_options *options,
+                                        char *error, uint32_t error_size);
+
+/* Upstreams: bridge/api_upstream.c */
 /* The number of an endpoint in this worker, for record.endpoint; UV_EINVAL when `address` is not an IP
  * address or `unix:/path`. `tls` null: plain. */
 int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
@@ -152,7 +181,8 @@ struct mg_settings {
   uint32_t public_http_port, public_https_port;
   uint32_t keep_alive_requests;
   uint32_t upstream_idle_ms, upstream_idle_count;
-  uint32_t stages; /* what a request that Lua never saw shows to it */
+  uint32_t stages;         /* what a request that Lua never saw shows to it */
+  uint32_t proxy_protocol; /* 1: connections of clients begin with a PROXY header */
 };
 struct mg_settings *mg_settings(struct mg_vm *vm);
 void mg_settings_apply(struct mg_vm *vm);

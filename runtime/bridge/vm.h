@@ -42,6 +42,7 @@ struct mg_vm {
   struct vm_watch watch;
   uint64_t script_errors;
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
+  struct tls_context *tls;
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
   struct mg_settings settings;
   struct buf resolved; /* addresses of the last resolution */

@@ -471,9 +471,14 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
   return 0;
 }
 
-void h1_server_start(struct h1_server *server)
+void h1_server_arm(struct h1_server *server)
 {
   deadline_set(&server->conn.loop->deadlines, &server->deadline, server->config->timeouts.head_ms);
+}
+
+void h1_server_start(struct h1_server *server)
+{
+  h1_server_arm(server);
   stream_read(&server->conn.stream, 1);
 }
 

@@ -41,6 +41,8 @@ struct stream *h1_server_stream(struct h1_server *server);
 /* Filled by the caller before h1_server_start. */
 struct http_origin *h1_server_origin(struct h1_server *server);
 struct h1_server *h1_server_of(struct http_peer *peer);
+/* The deadline of a request's head runs from now on, whatever comes before it. */
+void h1_server_arm(struct h1_server *server);
 /* Begins to read requests; after a filter's handshake when there is one. */
 void h1_server_start(struct h1_server *server);
 /* Bytes that came before start (after a PROXY header, say). May end: server. */

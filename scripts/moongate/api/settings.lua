@@ -40,6 +40,7 @@ function M.apply(values)
   settings.fields = values["max-headers"]
   settings.public_http_port = values["public-http-port"]
   settings.public_https_port = values["public-https-port"]
+  settings.proxy_protocol = values["use-proxy-protocol"] and 1 or 0
   settings.request_fields = request_fields(values)
   C.mg_settings_apply(vm)
   C.mg_trust_clear(vm)

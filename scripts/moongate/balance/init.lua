@@ -163,6 +163,7 @@ local function new_balancer(registry, service, is_newest)
     hash_key = balance.key, -- template of the text that `pick` is given as `key`
     subset_size = balance.subset_size or DEFAULT_SUBSET,
     affinity = rest.affinity,
+    tls = rest.tls, -- what connections to its endpoints need; nil: plain
     health = {
       max_fails = health.max_fails or 0,
       fail_timeout = (health.fail_timeout_ms or DEFAULT_FAIL_TIMEOUT_MS) / 1000,

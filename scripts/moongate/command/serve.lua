@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- What `run` and `proxy` share: options, listeners, the order of the start.
+local ffi = require("ffi")
+
 local C = require("moongate.api.core")
 local admin = require("moongate.admin")
 local arguments = require("moongate.command.arguments")
@@ -68,6 +70,26 @@ local function set_up_log(values)
   return true
 end
 
+-- The names in a certificate choose it by SNI.
+local function read_names(entry)
+  local error_text = ffi.new("char[256]")
+  local certificate = C.mg_certificate_new(
+    entry.certificate,
+    #entry.certificate,
+    entry.key,
+    #entry.key,
+    error_text,
+    ffi.sizeof(error_text)
+  )
+  if certificate == nil then
+    return ffi.string(error_text)
+  end
+  for i = 0, C.mg_certificate_name_count(certificate) - 1 do
+    entry.names[i + 1] = ffi.string(C.mg_certificate_name(certificate, i))
+  end
+  C.mg_certificate_unref(certificate)
+end
+
 local function read_certificates(values)
   local certs, keys = values.cert or {}, values.key or {}
   if #certs ~= #keys then
@@ -82,6 +104,10 @@ local function read_certificates(values)
         return nil, ("%s: %s"):format(path, files[1].err)
       end
       entry[field] = files[1].text
+    end
+    local err = read_names(entry)
+    if err then
+      return nil, ("--cert %s: %s"):format(cert, err)
     end
     list[i] = entry
   end

@@ -2,6 +2,9 @@
 --
 -- A change from its source to the workers: files are read, scripts run, objects translated, a snapshot
 -- built and published. One change at a time; what comes meanwhile is the next.
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
 local control = require("moongate.control")
 local dns = require("moongate.api.dns")
 local folder = require("moongate.control.source.folder")
@@ -108,6 +111,25 @@ local function resolve_with(self)
   end
 end
 
+local text = ffi.new("struct mg_text[2]")
+
+-- A name without a certificate is answered with one that nobody has signed, made at the first need.
+local function self_signed(self)
+  if not self.made then
+    if C.mg_certificate_self_signed("moongate.invalid", text[0], text[1]) < 0 then
+      return nil
+    end
+    self.made = {
+      certificate = ffi.string(text[0].data, text[0].length),
+      key = ffi.string(text[1].data, text[1].length),
+      source = "the gateway itself",
+    }
+    C.mg_file_free(text[0])
+    C.mg_file_free(text[1])
+  end
+  return self.made
+end
+
 local function add_certificates(model, certificates)
   for i, entry in ipairs(certificates or {}) do
     if i == 1 then
@@ -170,6 +192,9 @@ local function publish_model(self, model)
   local ok, err = process.settings(typed)
   if not ok then
     log.error("settings_rejected", { error = err })
+  end
+  if not model.default_certificate and not typed["ssl-reject-handshake"] then
+    model.default_certificate = self_signed(self)
   end
   local snapshot, number, found = self.publisher:build(model)
   process.publish(snapshot, number)

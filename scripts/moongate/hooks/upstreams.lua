@@ -78,12 +78,20 @@ local function end_attempt(request, state, outcome)
   return request
 end
 
+-- The pool's number is kept with the endpoint, for as long as its service asks for the same TLS.
 local function number_of(endpoint, balancer)
-  local number = endpoint.number
-  if not number then
-    number = C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, tls.profile(balancer))
-    endpoint.number = number
+  if balancer.profile == nil then
+    balancer.profile = tls.profile(balancer) or false
+    balancer.plain = balancer.tls == nil
   end
+  if endpoint.number and endpoint.profile == balancer.profile then
+    return endpoint.number
+  elseif not balancer.profile and not balancer.plain then
+    return errors.TLS_CONFIG
+  end
+  local number =
+    C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, balancer.profile or nil)
+  endpoint.number, endpoint.profile = number, balancer.profile
   return number
 end
 

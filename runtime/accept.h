@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's new connections, up to the codec: where they come from, the PROXY protocol, TLS. */
+#ifndef ACCEPT_H
+#define ACCEPT_H
+
+#include "worker.h"
+
+/* struct listener's on_connection; its data is the struct worker. */
+void accept_connection(struct listener *listener);
+/* Makes worker->tls, which chooses certificates out of the snapshot that new requests get. */
+MG_MUST_USE int accept_init(struct worker *worker);
+
+#endif
