@@ -224,4 +224,5 @@ void worker_fini(struct worker *worker)
   pool_free(worker->pool);
   CHECK(uv_loop_close(&worker->uv) == 0);
   free(worker->read_bytes);
+  buf_fini(&worker->loop.spare);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors, logs, time and settings for Lua. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -98,6 +99,10 @@ void mg_settings_apply(struct mg_vm *vm)
   all->config = (struct exchange_config){ .fields = settings->request_fields,
                                           .public_http_port = settings->public_http_port,
                                           .public_https_port = settings->public_https_port };
+  (void)snprintf(all->config.port_texts[0], sizeof(all->config.port_texts[0]), "%u",
+                 settings->public_http_port & 0xffff);
+  (void)snprintf(all->config.port_texts[1], sizeof(all->config.port_texts[1]), "%u",
+                 settings->public_https_port & 0xffff);
   vm->server->limits = (struct http_limits){ .head_bytes = settings->header_bytes,
                                              .target_bytes = settings->target_bytes,
                                              .fields = settings->fields };

@@ -219,7 +219,7 @@ void exchange_stage(struct exchange *exchange, enum mg_stage stage)
   CHECK(!exchange->waiting);
   enum exchange_verdict verdict = exchange->all->run(exchange->all->data, exchange, stage);
   if (verdict == VERDICT_WAIT) {
-    exchange->waiting = 1;
+    exchange->waiting = exchange->has_waited = 1;
     exchange->waiting_stage = (uint8_t)stage;
     return;
   }
@@ -340,6 +340,7 @@ static void on_head(struct http_peer *peer)
   if (exchange->request.body_len == 0)
     return;
   peer->ops->read(peer, 0);
+  exchange->has_waited = 1; /* for what is left of the body */
   start(exchange);
 }
 

@@ -60,6 +60,7 @@ struct exchange_config {
   uint32_t fields;
   uint32_t public_http_port;
   uint32_t public_https_port;
+  char port_texts[2][8]; /* the same as texts: plain, TLS */
 };
 
 /* Counters of one worker, written by it alone and read by any thread. */
@@ -157,6 +158,8 @@ struct exchange {
   uint8_t hooked_last; /* the body hook has seen the end */
   uint8_t draining;    /* the answer waits until the request's body is read */
   uint8_t upstream_ready;
+  uint8_t has_waited;    /* some stage did */
+  uint8_t fresh;         /* the attempt made its connection */
   uint8_t fresh_only;    /* the next attempt wants a new connection */
   uint8_t body_replaced; /* `answer` replaces the upstream's body */
   uint8_t gone;          /* the client left */

@@ -260,7 +260,8 @@ static void on_ready(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
   exchange->upstream_ready = 1;
-  exchange->record.connect_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
+  if (exchange->fresh)
+    exchange->record.connect_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
   int more = exchange->request.body_len != 0;
   exchange->outgoing.body_len = exchange->request.body_len;
   if (exchange->request_done && !exchange->body_dropped) {
@@ -298,14 +299,16 @@ void forward_start(struct exchange *exchange)
   int fresh = 0;
   if (exchange->state != EX_UPSTREAM)
     exchange_enter(exchange, EX_UPSTREAM);
+  /* Where nothing has waited, the attempt begins when the request did: one look at the clock less. */
   if (record->attempts++ == 0)
-    exchange->attempt_ns = uv_hrtime();
+    exchange->attempt_ns = exchange->has_waited ? uv_hrtime() : exchange->started_ns;
   if (record->tries > 0)
     record->tries--;
   all->stats.attempts++;
   int err = pool_take(all->pool, record->endpoint, &timeouts, &upstream_events, exchange,
                       exchange->fresh_only, &exchange->upstream, &fresh);
   exchange->fresh_only = 0;
+  exchange->fresh = (uint8_t)fresh;
   if (err < 0) {
     exchange->upstream = NULL;
     record->error = err;

@@ -126,9 +126,7 @@ static int put_forwarded(struct exchange *exchange)
   const struct mg_request *record = &exchange->record;
   const struct exchange_config *config = &exchange->all->config;
   const char *scheme = record->secure ? "https" : "http";
-  char port[16];
-  uint32_t number = record->secure ? config->public_https_port : config->public_http_port;
-  int port_len = snprintf(port, sizeof(port), "%u", number ? number : record->local_port);
+  const char *port = config->port_texts[record->secure ? 1 : 0];
   int err = put_forwarded_for(exchange);
   if (err == 0)
     err = put_own(exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", scheme, strlen(scheme));
@@ -136,7 +134,7 @@ static int put_forwarded(struct exchange *exchange)
       !(exchange->trusted && head_find_id(&exchange->outgoing, FIELD_X_FORWARDED_HOST, 0) >= 0))
     err = put_span(exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", exchange->request.host);
   if (err == 0)
-    err = put_own(exchange, FIELD_X_FORWARDED_PORT, "X-Forwarded-Port", port, (size_t)port_len);
+    err = put_own(exchange, FIELD_X_FORWARDED_PORT, "X-Forwarded-Port", port, strlen(port));
   return err;
 }
 

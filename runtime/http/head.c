@@ -23,10 +23,22 @@ int text_equal(const char *a, size_t a_len, const char *b, size_t b_len)
   return a_len == b_len && strncasecmp(a, b, a_len) == 0;
 }
 
+/* The last of the known fields of each length. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const uint8_t last_of_length[] = {
+#define X(id, text) [sizeof(text) - 1] = id,
+  FIELD_LIST(X)
+#undef X
+};
+#pragma GCC diagnostic pop
+
 enum field_id field_identify(const char *name, size_t len)
 {
-  for (unsigned id = 1; id < FIELD_ID_COUNT; id++) {
-    if (known[id].len == len && (known[id].name[0] | 0x20) == (name[0] | 0x20) &&
+  if (len >= sizeof(last_of_length))
+    return FIELD_OTHER;
+  for (unsigned id = last_of_length[len]; id > 0 && known[id].len == len; id--) {
+    if ((known[id].name[0] | 0x20) == (name[0] | 0x20) &&
         strncasecmp(known[id].name, name, len) == 0)
       return (enum field_id)id;
   }
@@ -134,6 +146,7 @@ int head_add_span(struct head *head, const struct buf *arena, struct span name, 
     return err;
   enum field_id id = field_identify(span_text(arena, name), name.len);
   head->fields[head->count++] = (struct field){ .name = name, .value = value, .id = id };
+  head->ids |= 1u << id;
   return 0;
 }
 
@@ -163,6 +176,8 @@ int head_find(const struct head *head, const struct buf *arena, const char *name
 
 int head_find_id(const struct head *head, enum field_id id, uint32_t from)
 {
+  if (!(head->ids & 1u << id))
+    return -1;
   for (uint32_t i = from; i < head->count; i++) {
     if (head->fields[i].id == (uint32_t)id)
       return (int)i;

@@ -20,30 +20,31 @@ struct span {
   uint32_t len;
 };
 
-/* Field names that the gateway itself reads or writes. */
+/* Field names that the gateway itself reads or writes, in the order of their lengths: field_identify
+ * looks only at those of the right one. At most 31, for head.ids. */
 #define FIELD_LIST(X)                                                                              \
-  X(FIELD_HOST, "host")                                                                            \
-  X(FIELD_CONNECTION, "connection")                                                                \
-  X(FIELD_KEEP_ALIVE, "keep-alive")                                                                \
-  X(FIELD_PROXY_CONNECTION, "proxy-connection")                                                    \
-  X(FIELD_TRANSFER_ENCODING, "transfer-encoding")                                                  \
-  X(FIELD_CONTENT_LENGTH, "content-length")                                                        \
   X(FIELD_TE, "te")                                                                                \
+  X(FIELD_VIA, "via")                                                                              \
+  X(FIELD_HOST, "host")                                                                            \
+  X(FIELD_DATE, "date")                                                                            \
+  X(FIELD_PROXY, "proxy")                                                                          \
+  X(FIELD_SERVER, "server")                                                                        \
+  X(FIELD_EXPECT, "expect")                                                                        \
   X(FIELD_TRAILER, "trailer")                                                                      \
   X(FIELD_UPGRADE, "upgrade")                                                                      \
-  X(FIELD_EXPECT, "expect")                                                                        \
-  X(FIELD_DATE, "date")                                                                            \
-  X(FIELD_VIA, "via")                                                                              \
-  X(FIELD_SERVER, "server")                                                                        \
-  X(FIELD_X_FORWARDED_FOR, "x-forwarded-for")                                                      \
-  X(FIELD_X_FORWARDED_PROTO, "x-forwarded-proto")                                                  \
-  X(FIELD_X_FORWARDED_HOST, "x-forwarded-host")                                                    \
-  X(FIELD_X_FORWARDED_PORT, "x-forwarded-port")                                                    \
-  X(FIELD_X_FORWARDED_SCHEME, "x-forwarded-scheme")                                                \
   X(FIELD_X_SCHEME, "x-scheme")                                                                    \
   X(FIELD_X_REAL_IP, "x-real-ip")                                                                  \
+  X(FIELD_CONNECTION, "connection")                                                                \
+  X(FIELD_KEEP_ALIVE, "keep-alive")                                                                \
   X(FIELD_X_REQUEST_ID, "x-request-id")                                                            \
-  X(FIELD_PROXY, "proxy")
+  X(FIELD_CONTENT_LENGTH, "content-length")                                                        \
+  X(FIELD_X_FORWARDED_FOR, "x-forwarded-for")                                                      \
+  X(FIELD_PROXY_CONNECTION, "proxy-connection")                                                    \
+  X(FIELD_X_FORWARDED_HOST, "x-forwarded-host")                                                    \
+  X(FIELD_X_FORWARDED_PORT, "x-forwarded-port")                                                    \
+  X(FIELD_TRANSFER_ENCODING, "transfer-encoding")                                                  \
+  X(FIELD_X_FORWARDED_PROTO, "x-forwarded-proto")                                                  \
+  X(FIELD_X_FORWARDED_SCHEME, "x-forwarded-scheme")
 
 enum field_id {
   FIELD_OTHER,
@@ -63,6 +64,7 @@ struct head {
   struct field *fields; /* grows to HEAD_FIELDS_MAX; owned */
   uint32_t count;
   uint32_t cap;
+  uint32_t ids;       /* bit 1 << id for each known field that is, or was, there */
   struct span method; /* request */
   struct span target; /* request: origin-form path and query, or `*` */
   struct span host;   /* request: host[:port] from the authority */

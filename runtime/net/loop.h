@@ -5,16 +5,41 @@
 
 #include <uv.h>
 
+#include "base/buf.h"
 #include "net/deadline.h"
 
 enum {
-  LOOP_READ_BYTES = 65536
+  LOOP_READ_BYTES = 65536,
+  LOOP_SPARE_BYTES = 65536
 };
 
 struct net_loop {
   uv_loop_t *uv;
   uv_buf_t read_buf; /* valid until the read callback returns */
   struct deadlines deadlines;
+  /* Memory for the next connection that gathers a write: most give it back within the same turn, so
+   * that idle connections hold none and busy ones do not ask the heap. */
+  struct buf spare;
 };
+
+/* Lends memory to an empty buffer, and takes it back when it is empty again. */
+static inline void loop_lend(struct net_loop *loop, struct buf *buf)
+{
+  if (!buf->data) {
+    *buf = loop->spare;
+    loop->spare = (struct buf){ 0 };
+  }
+}
+
+static inline void loop_return(struct net_loop *loop, struct buf *buf)
+{
+  if (loop->spare.data || buf->cap > LOOP_SPARE_BYTES) {
+    buf_fini(buf);
+  } else {
+    loop->spare = *buf;
+    loop->spare.len = 0;
+    *buf = (struct buf){ 0 };
+  }
+}
 
 #endif

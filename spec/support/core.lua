@@ -66,7 +66,7 @@ end
 -- A declaration of the system's may be beyond LuaJIT; it matters only if one of ours needs it,
 -- which then fails.
 local function declare(text, is_ours)
-  local key = text:gsub("%s+", " ")
+  local key = text:gsub("%s+", " "):gsub("^ ", "")
   if declared[key] then
     return
   end

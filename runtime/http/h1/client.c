@@ -246,6 +246,7 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
       head->method.len == 4 && memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
   client->conn.out_chunked = (uint8_t)(more && head->body_len < 0);
   client->conn.out_none = (uint8_t)!more;
+  loop_lend(client->conn.loop, &client->conn.out);
   return h1_write_request(&client->conn.out, head, arena, more);
 }
 
@@ -306,7 +307,8 @@ static void release(struct http_peer *peer, int reuse)
   }
   enter(client, IDLE);
   arm(client, client->config.idle_ms);
-  buf_fini(&client->conn.out);
+  if (client->conn.out.data)
+    loop_return(client->conn.loop, &client->conn.out);
   stream_read(&client->conn.stream, 1);
   client->owner->on_idle(client);
 }

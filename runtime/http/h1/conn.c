@@ -14,7 +14,7 @@ int h1_conn_flush(struct h1_conn *conn)
     return 0;
   uv_buf_t out = uv_buf_init(conn->out.data, (unsigned)conn->out.len);
   int err = stream_write(&conn->stream, &out, 1);
-  conn->out.len = 0;
+  loop_return(conn->loop, &conn->out);
   return err;
 }
 
@@ -28,7 +28,8 @@ static int write_large(struct h1_conn *conn, const char *data, size_t len)
   if (conn->out_chunked)
     bufs[count++] = uv_buf_init((char *)"\r\n", 2); /* as above */
   int err = stream_write(&conn->stream, bufs, count);
-  conn->out.len = 0;
+  if (conn->out.data)
+    loop_return(conn->loop, &conn->out);
   return err;
 }
 
@@ -36,6 +37,7 @@ int h1_conn_body(struct h1_conn *conn, const char *data, size_t len)
 {
   if (len == 0 || conn->out_none)
     return 0;
+  loop_lend(conn->loop, &conn->out);
   if (conn->out_chunked) {
     char line[20];
     int err = buf_put(&conn->out, line, h1_chunk_line(line, len));
@@ -54,6 +56,7 @@ int h1_conn_end(struct h1_conn *conn, const struct head *trailers, const struct 
 {
   if (!conn->out_chunked || conn->out_none)
     return 0;
+  loop_lend(conn->loop, &conn->out);
   int err = buf_put(&conn->out, "0\r\n", 3);
   return err < 0 ? err : h1_write_trailers(&conn->out, trailers, arena);
 }

@@ -351,6 +351,7 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
     if (server->state != ANSWERING || server->draining)
       server->keep = 0;
   }
+  loop_lend(conn->loop, &conn->out);
   return h1_write_response(&conn->out, head, arena, more, server->keep, server->version);
 }
 
@@ -396,7 +397,8 @@ static void release(struct http_peer *peer, int reuse)
     close_gently(server);
     return;
   }
-  buf_fini(&server->conn.out);
+  if (server->conn.out.data)
+    loop_return(server->conn.loop, &server->conn.out);
   enter(server, IDLE);
   if (!server->feeding)
     feed_pending(server);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/writer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The registry of RFC 9110 16.2.1. */
@@ -112,9 +110,19 @@ static int put_fields(struct buf *out, const struct head *head, const struct buf
 
 static int put_length(struct buf *out, int64_t len)
 {
-  char text[48];
-  int size = snprintf(text, sizeof(text), "content-length: %" PRId64 "\r\n", len);
-  return buf_put(out, text, (size_t)size);
+  char text[48] = "content-length: ";
+  char digits[20];
+  size_t count = 0;
+  size_t at = 16;
+  do {
+    digits[count++] = (char)('0' + len % 10);
+    len /= 10;
+  } while (len > 0);
+  while (count > 0)
+    text[at++] = digits[--count];
+  text[at++] = '\r';
+  text[at++] = '\n';
+  return buf_put(out, text, at);
 }
 
 int h1_write_request(struct buf *out, const struct head *head, const struct buf *arena, int more)
@@ -156,13 +164,28 @@ static int put_framing(struct buf *out, const struct head *head, const struct bu
   return err < 0 ? err : buf_put(out, "\r\n", 2);
 }
 
+static int put_status(struct buf *out, uint32_t status)
+{
+  const char *reason = http_reason(status);
+  size_t len = strlen(reason);
+  int err = buf_reserve(out, len + 16);
+  if (err < 0)
+    return err;
+  char *at = copy(out->data + out->len, "HTTP/1.1 ", 9);
+  *at++ = (char)('0' + status / 100 % 10);
+  *at++ = (char)('0' + status / 10 % 10);
+  *at++ = (char)('0' + status % 10);
+  *at++ = ' ';
+  at = copy(at, reason, len);
+  at = copy(at, "\r\n", 2);
+  out->len = (size_t)(at - out->data);
+  return 0;
+}
+
 int h1_write_response(struct buf *out, const struct head *head, const struct buf *arena, int more,
                       int keep, uint32_t version)
 {
-  char line[96];
-  int size =
-      snprintf(line, sizeof(line), "HTTP/1.1 %03u %s\r\n", head->status, http_reason(head->status));
-  int err = buf_put(out, line, (size_t)size);
+  int err = put_status(out, head->status);
   if (err == 0)
     err = put_fields(out, head, arena);
   if (err == 0)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- ctx: one request as its hooks see it. Parts are made when they are first asked for.
+-- ctx: one request as its hooks see it. What nearly every hook uses is made at once, the rest when it is
+-- first asked for.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -51,13 +52,9 @@ end
 Log.__index = Log
 
 local PARTS = {
-  request = function(self)
-    return request_part.new(self.record, self.generation)
-  end,
   response = function(self)
     return response_part.new(self.record, self.generation)
   end,
-  upstream = upstream_part.new,
   client = client,
   shared = function()
     return {}
@@ -162,7 +159,15 @@ end
 ---@param record ffi.cdata*  struct mg_request *
 ---@param generation integer
 function M.new(record, generation)
-  return setmetatable({ record = record, generation = generation }, Ctx)
+  local ctx = {
+    record = record,
+    generation = generation,
+    plugin_name = false,
+    request = request_part.new(record, generation),
+    upstream = false,
+  }
+  ctx.upstream = upstream_part.new(ctx)
+  return setmetatable(ctx, Ctx)
 end
 
 return M

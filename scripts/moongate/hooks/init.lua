@@ -97,7 +97,7 @@ local function state_of(slot, generation)
   if state and state.generation == generation then
     return state
   end
-  state = { generation = generation }
+  state = { generation = generation, ctx = false, plan = false }
   states[slot] = state
   return state
 end

@@ -44,8 +44,8 @@ end
 
 --- Whether a hook chose where the request goes.
 function M.is_chosen(ctx)
-  local upstream = rawget(ctx, "upstream")
-  return upstream ~= nil and (upstream.service ~= nil or upstream.address ~= nil)
+  local upstream = ctx.upstream
+  return upstream.service ~= nil or upstream.address ~= nil
 end
 
 -- --- services by name --------------------------------------------------------
@@ -137,8 +137,9 @@ local function from_balancer(request, generation, balancer, state)
     if is_observed(balancer) then
       remember(request, state, balancer, endpoint)
     end
-    state.tried = state.tried or {}
-    state.tried[endpoint] = true
+    if tried then
+      tried[endpoint] = true
+    end
   end
   return number_of(endpoint, balancer)
 end
@@ -162,7 +163,7 @@ end
 ---@return integer? endpoint
 ---@return integer? code
 function M.choose(request, generation, service_id, state)
-  local upstream = state and state.ctx and rawget(state.ctx, "upstream")
+  local upstream = state and state.ctx and state.ctx.upstream
   if upstream and upstream.address then
     return C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
   elseif upstream and upstream.service then
