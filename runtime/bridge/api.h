@@ -210,6 +210,25 @@ uint32_t mg_regex_first(const struct mg_regex *const *list, uint32_t count, uint
 /* For a pattern that was given to no part; null is permitted. */
 void mg_regex_free(struct mg_regex *regex);
 
+/* What configuration is made into once: bridge/api_values.c */
+
+/* A set of IP networks, filled and sealed before it is asked. Null: out of memory. */
+struct mg_networks;
+struct mg_networks *mg_networks_new(void);
+/* UV_EINVAL when `text` is neither an address nor a network. */
+int32_t mg_networks_add(struct mg_networks *networks, const char *text, uint32_t length);
+void mg_networks_seal(struct mg_networks *networks);
+/* 1 when the address `text` lies in one of them. */
+int32_t mg_networks_contain(const struct mg_networks *networks, const char *text, uint32_t length);
+void mg_networks_free(struct mg_networks *networks);
+/* A counter that all threads share by its name, for as long as somebody refers to it. Null: out of
+ * memory. */
+struct mg_counter;
+struct mg_counter *mg_counter_ref(const char *name, uint32_t length);
+/* How many took a turn before, modulo `modulus` (above 0). */
+uint32_t mg_counter_next(struct mg_counter *counter, uint32_t modulus);
+void mg_counter_unref(struct mg_counter *counter);
+
 /* Bytes: base/hash.c, base/query.c */
 
 /* Hash of `length` bytes, well spread in all 32 bits and the same in every version. */

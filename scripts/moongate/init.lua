@@ -3,6 +3,7 @@
 -- `require "moongate"`: what scripts and plugins use. Parts are loaded when they are first named.
 local MODULES = {
   cache = "moongate.api.cache",
+  counter = "moongate.api.counter",
   crypto = "moongate.api.crypto",
   http = "moongate.api.http",
   ip = "moongate.api.ip",
@@ -13,6 +14,7 @@ local MODULES = {
   shared = "moongate.api.shared",
   task = "moongate.api.task",
   tcp = "moongate.api.tcp",
+  template = "moongate.api.template",
   time = "moongate.api.time",
   timer = "moongate.api.timer",
   url = "moongate.api.url",

@@ -11,8 +11,9 @@ local json = require("moongate.api.json")
 local log = require("moongate.api.log")
 local request_part = require("moongate.api.request")
 local response_part = require("moongate.api.response")
-local upstream_part = require("moongate.api.upstream")
 local task = require("moongate.api.task")
+local upstream_part = require("moongate.api.upstream")
+local variables = require("moongate.api.variables")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -86,6 +87,24 @@ function Ctx.__index(self, key)
     rawset(self, key, part)
     return part
   end
+end
+
+-- --- variables ---------------------------------------------------------------
+
+--- The value of one of nginx's variables, such as `remote_addr` or `http_x_tenant`; "" when unset.
+---@param name string  without `$`
+---@return string
+function Ctx:var(name)
+  fields.check(self)
+  return variables.value(self.record, self.generation, name)
+end
+
+--- Fills in a template, of mg.template.parse.
+---@param parts { text: string?, var: string? }[]
+---@return string
+function Ctx:template(parts)
+  fields.check(self)
+  return variables.fill(self.record, self.generation, parts)
 end
 
 -- --- control -----------------------------------------------------------------

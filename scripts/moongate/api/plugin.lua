@@ -27,6 +27,7 @@ local KEYS = {
   after = "table",
   before = "table",
   config = "table",
+  prepare = "function",
   on_error = "string",
 }
 
@@ -82,6 +83,11 @@ local function check_key(key, value)
 end
 
 --- Declares a plugin; a script file returns it.
+---
+--- `prepare(conf)` works out once what follows from a configuration alone (compiled patterns, sets of
+--- networks) and returns what the hooks get as `conf` instead. It runs in the control thread too, where
+--- nil and a message, or an error, makes the routes that have this configuration answer 503; it must not
+--- wait.
 ---@generic Config
 ---@param definition moongate.Plugin<Config>
 ---@return moongate.Plugin<Config>

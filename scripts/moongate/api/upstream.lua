@@ -132,6 +132,22 @@ function Upstream:set_service(name)
   self.service = name
 end
 
+--- Whether the client has a session with a service, by its affinity cookie.
+---@param name string
+---@return boolean
+function Upstream:has_session(name)
+  fields.check(self)
+  return M.services.has_session(self.record, self.generation, name)
+end
+
+--- Whether a service has endpoints; false also when there is no such service.
+---@param name string
+---@return boolean
+function Upstream:has_endpoints(name)
+  fields.check(self)
+  return M.services.has_endpoints(self.record, name)
+end
+
 --- Sends the request to one address instead of a service.
 ---@param host string  IP address
 ---@param port integer
@@ -162,6 +178,10 @@ function Upstream:attempts()
   fields.check(self)
   return self.record.attempts
 end
+
+--- Who knows the services: set by hooks/upstreams.lua.
+---@type { has_session: function, has_endpoints: function }
+M.services = nil
 
 function M.new(ctx)
   return setmetatable({ ctx = ctx, record = ctx.record, generation = ctx.generation }, Upstream)

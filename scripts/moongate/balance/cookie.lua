@@ -87,7 +87,7 @@ function M.write(affinity, value, context)
     end
   end
   if affinity.expires then
-    add("Expires", os.date("!%a, %d %b %Y %H:%M:%S GMT", context.now + affinity.expires))
+    add("Expires", os.date("!%a, %d-%b-%y %H:%M:%S GMT", context.now + affinity.expires))
   end
   add("Max-Age", affinity.max_age and ("%d"):format(affinity.max_age))
   add("Domain", affinity.domain)

@@ -48,7 +48,19 @@ function Registry:find(name)
   return plugin, err or ("unknown plugin %q"):format(name)
 end
 
---- A plugin with its configuration checked and its defaults filled in.
+-- What the hooks get as `conf`.
+local function prepare(plugin, conf)
+  if not plugin.prepare then
+    return conf
+  end
+  local ok, prepared, err = pcall(plugin.prepare, conf)
+  if ok and prepared ~= nil then
+    return prepared
+  end
+  return nil, tostring(ok and err or prepared)
+end
+
+--- A plugin with its configuration checked, its defaults filled in and prepared.
 ---@param wanted { name: string, config: table?, id: string? }
 ---@return table? instance  {plugin, conf, id}
 ---@return string? err
@@ -64,6 +76,10 @@ function Registry:instance(wanted)
     if not conf then
       return nil, ("plugin %s: %s"):format(wanted.name, tostring(faults[1].message))
     end
+  end
+  conf, err = prepare(plugin, conf)
+  if conf == nil then
+    return nil, ("plugin %s: %s"):format(wanted.name, err)
   end
   return { plugin = plugin, conf = conf, id = wanted.id }
 end

@@ -10,7 +10,8 @@ local errors = require("moongate.api.errors")
 local json = require("moongate.api.json")
 local reader = require("moongate.snapshot.reader")
 local tls = require("moongate.hooks.tls")
-local variables = require("moongate.hooks.variables")
+local upstream_part = require("moongate.api.upstream")
+local variables = require("moongate.api.variables")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -50,22 +51,50 @@ end
 
 -- --- services by name --------------------------------------------------------
 
-local names = { number = nil }
+-- Names to ids as of the snapshot that was looked through last. A service keeps its id while it
+-- lives, so that a known one is found again in the next snapshot without looking through it.
+local names = { number = nil, ids = {} }
 
--- Names to ids of one snapshot, made when a hook first asks for a service by name.
-local function id_of(snapshot, name)
-  local number = tonumber(C.mg_snapshot_number(snapshot))
-  if names.number ~= number then
-    names = { number = number, ids = {} }
-    for id = 0, C.mg_snapshot_service_count(snapshot) - 1 do
-      local service = reader.service(snapshot, id)
-      if service then
-        names.ids[reader.text(service, service.name)] = id
-      end
+local function look_through(snapshot)
+  names.number = tonumber(C.mg_snapshot_number(snapshot))
+  names.ids = {}
+  for id = 0, C.mg_snapshot_service_count(snapshot) - 1 do
+    local service = reader.service(snapshot, id)
+    if service then
+      names.ids[reader.text(service, service.name)] = id
     end
   end
-  return names.ids[name]
 end
+
+local function known(snapshot, name)
+  local id = names.ids[name]
+  local service = id and reader.service(snapshot, id)
+  if service and reader.text(service, service.name) == name then
+    return id, service
+  end
+end
+
+--- Id and part of a service by its name; nil when there is none in this snapshot.
+local function id_of(snapshot, name)
+  local id, service = known(snapshot, name)
+  if not id and names.number ~= tonumber(C.mg_snapshot_number(snapshot)) then
+    look_through(snapshot)
+    id, service = known(snapshot, name)
+  end
+  return id, service
+end
+
+-- What ctx.upstream tells of services.
+upstream_part.services = {
+  has_session = function(request, generation, name)
+    local id, service = id_of(request.snapshot, name)
+    return id ~= nil and balancers:of(service, id):is_own_session(request, generation)
+  end,
+  has_endpoints = function(request, name)
+    local id, service = id_of(request.snapshot, name)
+    return id ~= nil and #balancers:of(service, id).endpoints > 0
+  end,
+}
 
 -- --- attempts ----------------------------------------------------------------
 

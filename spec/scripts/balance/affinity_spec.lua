@@ -199,7 +199,7 @@ describe("affinity", function()
         "has what it is told to have",
         { expires = 60, max_age = 3600, domain = "a.test", samesite = "Lax" },
         {},
-        "; Expires=Sun, 06 Nov 1994 08:50:37 GMT; Max-Age=3600; Domain=a.test; Path=/"
+        "; Expires=Sun, 06-Nov-94 08:50:37 GMT; Max-Age=3600; Domain=a.test; Path=/"
           .. "; HttpOnly; SameSite=Lax",
       },
       { "may be for all sites", { samesite = "None" }, {}, "; Path=/; HttpOnly; SameSite=None" },

@@ -4,7 +4,7 @@
 -- host by host, so that a change need only redo the hosts it touches.
 --
 -- Plugins that routes get, and their configuration. A header is { name, value } or
--- { name, template }; a template is a list of { text = } and { var = } (template.lua).
+-- { name, template }; a template is a list of { text = } and { var = } (moongate.api.template).
 --
 -- redirect        url, code          answer at once with this Location; the path is not appended
 --                 app_root           template; 302 to scheme://Host + it (path is exactly "/")
@@ -25,8 +25,8 @@
 --                 sticky?            name of the affinity cookie: a session stays on its variant
 -- headers         request?           { set = headers, host?, connection? }: host is the Host for
 --                                    the backend (X-Forwarded-Host stays)
---                 response?          { add = headers, set = headers, hide = names }; also on the
---                                    gateway's own answers
+--                 response?          { set = headers, hide = names }; also on the gateway's own
+--                                    answers
 --                 hsts?              Strict-Transport-Security of responses on https
 -- ip-restriction  allow?, deny?      networks; deny is judged first
 --                 user_agents?       values of User-Agent that get 403; '~' begins a pattern, '~*'

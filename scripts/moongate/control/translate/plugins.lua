@@ -4,7 +4,7 @@
 -- of plugins and fields is in translate/init.lua.
 local model = require("moongate.control.model")
 local references = require("moongate.control.translate.references")
-local template = require("moongate.control.translate.template")
+local template = require("moongate.api.template")
 
 local M = {}
 
@@ -184,6 +184,15 @@ local function custom_headers(context, ingress)
   return headers
 end
 
+-- What backends say of themselves is nobody's business unless the operator wants it known.
+local function hidden(settings)
+  local names = settings["allow-backend-server-header"] and {} or { "Server" }
+  for _, name in ipairs(settings["hide-headers"]) do
+    names[#names + 1] = name
+  end
+  return names
+end
+
 --- Headers of every request and response, from the settings; worked out once.
 function M.global_headers(context)
   local settings = context.settings
@@ -219,7 +228,7 @@ function M.global_headers(context)
       end
       return { name = name, template = parts }
     end),
-    hide = settings["hide-headers"],
+    hide = hidden(settings),
   }
   if settings.hsts then
     global.hsts = "max-age=" .. settings["hsts-max-age"]
@@ -242,13 +251,20 @@ function M.headers(context, ingress)
   if err then
     return nil, err
   end
+  -- Those of the location come last, so that they win.
+  local set = {}
+  for _, list in ipairs({ global.response, custom or {} }) do
+    for _, header in ipairs(list) do
+      set[#set + 1] = header
+    end
+  end
   local config = {
     request = filled({
       set = some(global.request),
       host = values["upstream-vhost"],
       connection = values["connection-proxy-header"],
     }),
-    response = filled({ add = some(global.response), hide = some(global.hide), set = custom }),
+    response = filled({ set = some(set), hide = some(global.hide) }),
     hsts = global.hsts,
   }
   return filled(config)

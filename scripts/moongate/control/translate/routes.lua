@@ -180,8 +180,11 @@ local function add_plugins(context, route, location, form, secure)
   end
   local values = ingress.notes.values
   if not location.catch_all then
-    attach(route, "redirect", plugins.redirect(context, values, form.path, secure))
-    attach(route, "rewrite", plugins.rewrite(values, form.path))
+    local redirect = plugins.redirect(context, values, form.path, secure)
+    attach(route, "redirect", redirect)
+    if not (redirect and redirect.url) then -- else nothing is left to rewrite
+      attach(route, "rewrite", plugins.rewrite(values, form.path))
+    end
   end
   local auth, auth_err = plugins.basic_auth(context, ingress, location.path)
   attach(route, "basic-auth", auth)

@@ -3,7 +3,7 @@ require("spec.support.control")
 local annotations = require("moongate.control.translate.annotations")
 local removed = require("moongate.control.translate.annotations.removed")
 local settings = require("moongate.settings")
-local template = require("moongate.control.translate.template")
+local template = require("moongate.api.template")
 
 local PREFIX = "nginx.ingress.kubernetes.io/"
 

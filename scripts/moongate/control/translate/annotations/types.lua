@@ -2,7 +2,7 @@
 -- Types of annotations: each parser takes the text and returns the value, or nil and what is
 -- wrong. They start from the types of settings; times become ms, sizes bytes.
 local names = require("moongate.control.model.names")
-local template = require("moongate.control.translate.template")
+local template = require("moongate.api.template")
 local values = require("moongate.settings.values")
 
 local M = {}

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Variables of nginx as data: the names that templates of annotations may hold, and how each is read of a
--- request. Nothing in a template is ever run.
+-- Variables of nginx as data: the names that templates of annotations may hold, and how each is read
+-- of a request. Nothing in a template is ever run.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")

@@ -65,4 +65,16 @@ function M.is_fixed(parts)
   return true
 end
 
+--- Whether a value is a list of parts, as `parse` gives.
+---@return boolean
+function M.are_parts(value)
+  for _, part in ipairs(value) do
+    local is_text = type(part) == "table" and type(part.text) == "string"
+    if not is_text and not (type(part) == "table" and type(part.var) == "string") then
+      return false
+    end
+  end
+  return #value > 0
+end
+
 return M

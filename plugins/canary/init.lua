@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Sends some requests to another version of a service. Who asks by a header comes first, then who
+-- has a cookie, then an exact share of the rest.
+local mg = require("moongate")
+
+local ALTERNATIVE, MAIN = true, false
+
+local function prepare(conf)
+  local total = conf.weight_total or 100
+  local made = {
+    main = conf.main,
+    alternative = conf.alternative,
+    header = conf.header,
+    header_value = conf.header_value,
+    cookie = conf.cookie,
+    weight = math.min(conf.weight or 0, total),
+    weight_total = total,
+    sticky = conf.sticky,
+  }
+  if conf.header_pattern and not conf.header_value then
+    -- A pattern that is wrong matches nothing, and nothing else is asked: as ingress-nginx does.
+    made.header_pattern = mg.regex.compile(conf.header_pattern) or false
+  end
+  if conf.sticky_by then
+    local err
+    made.sticky_by, err = mg.template.parse(conf.sticky_by)
+    if not made.sticky_by then
+      return nil, "sticky_by: " .. err
+    end
+  end
+  made.counter = mg.counter.new(("canary %s %s"):format(conf.main or "", conf.alternative))
+  return made
+end
+
+local function by_word(value)
+  if value == "always" then
+    return ALTERNATIVE
+  elseif value == "never" then
+    return MAIN
+  end
+end
+
+local function by_pattern(regex, value)
+  if not regex then
+    return MAIN
+  end
+  local matches, err = regex:test(value)
+  if matches == nil then
+    error(err, 0)
+  end
+  return matches and ALTERNATIVE or nil
+end
+
+local function by_header(ctx, conf)
+  local value = ctx.request:header(conf.header)
+  if not value then
+    return nil
+  elseif conf.header_value then
+    return value == conf.header_value and ALTERNATIVE or nil
+  elseif conf.header_pattern ~= nil then
+    return by_pattern(conf.header_pattern, value)
+  end
+  return by_word(value)
+end
+
+-- A client stays on its side while the weight stays; another weight moves only the difference.
+local function by_point(ctx, conf)
+  local key = ctx:template(conf.sticky_by)
+  if key ~= "" then
+    return mg.counter.point(key) * conf.weight_total < conf.weight
+  end
+end
+
+local function by_weight(ctx, conf)
+  if conf.weight == 0 then
+    return MAIN
+  end
+  local choice = conf.sticky_by and by_point(ctx, conf)
+  if choice == nil or not conf.sticky_by then
+    choice = conf.counter:share(conf.weight, conf.weight_total)
+  end
+  return choice
+end
+
+local function by_session(ctx, conf)
+  if ctx.upstream:has_session(conf.main) then
+    return MAIN
+  elseif ctx.upstream:has_session(conf.alternative) then
+    return ALTERNATIVE
+  end
+end
+
+local function choose(ctx, conf)
+  local choice
+  if conf.sticky and conf.main then
+    choice = by_session(ctx, conf)
+  end
+  if choice == nil and conf.header then
+    choice = by_header(ctx, conf)
+  end
+  if choice == nil and conf.cookie then
+    choice = by_word(ctx.request:cookie(conf.cookie))
+  end
+  if choice == nil then
+    choice = by_weight(ctx, conf)
+  end
+  return choice
+end
+
+return mg.plugin({
+  name = "canary",
+  version = "1.0.0",
+  summary = "Sends some requests to another version of a service",
+  stage = "route",
+  prepare = prepare,
+
+  access = function(ctx, conf)
+    local upstream = ctx.upstream
+    -- Without endpoints the canary leaves everything to main; a main without any gives 503.
+    if conf.main and not upstream:has_endpoints(conf.main) then
+      return
+    elseif not upstream:has_endpoints(conf.alternative) then
+      return
+    end
+    if choose(ctx, conf) then
+      upstream:set_service(conf.alternative)
+    end
+  end,
+})

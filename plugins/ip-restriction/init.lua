@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Refuses clients by their address, and by what they say in User-Agent and Referer.
+local mg = require("moongate")
+
+local function set_of(list)
+  if not list or #list == 0 then
+    return nil
+  end
+  return mg.ip.cidr_set(list)
+end
+
+-- Values as nginx's map has them: "~" begins a pattern, "~*" one of any case, others are whole
+-- values of any case.
+local function matcher(list)
+  if not list or #list == 0 then
+    return nil
+  end
+  local made = { values = {}, patterns = {} }
+  for _, text in ipairs(list) do
+    local star, pattern = text:match("^~(%*?)(.*)$")
+    if not pattern then
+      made.values[text:lower()] = true
+    else
+      local regex, err = mg.regex.compile(pattern, { ignore_case = star == "*" })
+      if not regex then
+        return nil, ("pattern %q: %s"):format(pattern, err)
+      end
+      table.insert(made.patterns, regex)
+    end
+  end
+  return made
+end
+
+local MAKERS = { allow = set_of, deny = set_of, user_agents = matcher, referers = matcher }
+
+local function prepare(conf)
+  local made = { status = conf.status or 403, message = conf.message, source = conf.source }
+  for name, make in pairs(MAKERS) do
+    local value, err = make(conf[name])
+    if err then
+      return nil, ("%s: %s"):format(name, err)
+    end
+    made[name] = value
+  end
+  return made
+end
+
+local function is_listed(made, text)
+  if not text then
+    return false
+  elseif made.values[text:lower()] then
+    return true
+  end
+  for _, regex in ipairs(made.patterns) do
+    local matches, err = regex:test(text)
+    if matches == nil then
+      error(err, 0)
+    elseif matches then
+      return true
+    end
+  end
+  return false
+end
+
+local function is_refused(ctx, conf)
+  local address = conf.source == "peer" and ctx.client.peer_ip or ctx.client.ip
+  if conf.deny and conf.deny:contains(address) then
+    return true
+  elseif conf.allow and not conf.allow:contains(address) then
+    return true
+  end
+  local request = ctx.request
+  return conf.user_agents and is_listed(conf.user_agents, request:header("user-agent"))
+    or conf.referers and is_listed(conf.referers, request:header("referer"))
+end
+
+return mg.plugin({
+  name = "ip-restriction",
+  version = "1.0.0",
+  summary = "Refuses clients by address, User-Agent and Referer",
+  stage = "authenticate",
+  before = {
+    "basic-auth",
+    "forward-auth",
+    "hmac-auth",
+    "jwt",
+    "key-auth",
+    "mtls-auth",
+    "openid-connect",
+    "token-introspection",
+  },
+  on_error = "fail_closed",
+  prepare = prepare,
+
+  access = function(ctx, conf)
+    if is_refused(ctx, conf) then
+      return ctx:respond(conf.status, conf.message or "403 Forbidden\n")
+    end
+  end,
+})
