@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -10,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bridge/hook.h"
+#include "bridge/socket.h"
 #include "tls/client.h"
 #include "tls/server.h"
 
@@ -92,6 +94,45 @@ static void on_wake(uv_async_t *wake)
     worker_drain(worker);
   else if (worker->index == 0 && worker->state == WORKER_RUNNING)
     (void)vm_call(&worker->vm, "on_progress", NULL); /* a worker has adopted or ended */
+}
+
+/* tests */
+
+int32_t mg_test_serve(struct mg_vm *vm, struct mg_snapshot *snapshot)
+{
+  struct exchange_pin *pin = calloc(1, sizeof(*pin));
+  if (!pin) {
+    mg_snapshot_unref(snapshot);
+    return UV_ENOMEM;
+  }
+  *pin = (struct exchange_pin){ .snapshot = snapshot, .on_unused = on_unused };
+  exchanges_pin(vm->exchanges, pin);
+  return 0;
+}
+
+int32_t mg_test_connect(struct mg_vm *vm, const char *ip, uint32_t length, int32_t secure,
+                        struct mg_handle *handle)
+{
+  struct worker *worker = vm->owner;
+  struct h1_server *server;
+  int fds[2];
+  if (length >= sizeof(((struct http_origin *)0)->ip))
+    return UV_EINVAL;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+    return uv_translate_sys_error(errno);
+  int err = h1_server_open_fd(&server, &worker->loop, &worker->server, &worker->plain, fds[0]);
+  if (err < 0) {
+    close(fds[1]);
+    return err;
+  }
+  struct http_origin *origin = h1_server_origin(server);
+  memcpy(origin->ip, ip, length);
+  origin->ip_len = (uint8_t)length;
+  origin->tls = secure != 0;
+  origin->port = 40000; /* a client's port as good as any */
+  origin->local_port = secure ? 443 : 80;
+  h1_server_start(server);
+  return socket_adopt(vm, fds[1], handle);
 }
 
 /* the end */

@@ -17,6 +17,7 @@
 #include "exchange/stage.h"
 
 struct mg_vm;
+struct mg_snapshot;
 
 /* Errors: bridge/api_core.c */
 const char *mg_error_name(int32_t error);
@@ -173,6 +174,62 @@ int32_t mg_wait_resolve(struct mg_vm *vm, const char *name, uint32_t length);
 /* What came of it: addresses, each ended by a newline. Valid until the next resolution. */
 void mg_resolved(struct mg_vm *vm, struct mg_text *addresses);
 
+/* What a script holds open; one that is over gives ERR_STALE. */
+struct mg_handle {
+  uint32_t number;
+  uint32_t generation;
+};
+
+/* Byte streams: bridge/api_tcp.c. Waits end with UV_ETIMEDOUT after `seconds`; 0: no limit. One task
+ * at a time reads, and one writes: UV_EBUSY. */
+/* `address`: an IP address, or unix:/path. mg_tcp_wait_open comes next. */
+int32_t mg_tcp_connect(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
+                       struct mg_handle *handle);
+int32_t mg_tcp_wait_open(struct mg_vm *vm, const struct mg_handle *handle, double seconds);
+/* Waits until `least` bytes are there; UV_EOF or another error when no more will come. */
+int32_t mg_tcp_wait_data(struct mg_vm *vm, const struct mg_handle *handle, uint32_t least,
+                         double seconds);
+/* What is there, valid until the next call or wait; returns why nothing more will come, 0: it may. */
+int32_t mg_tcp_data(struct mg_vm *vm, const struct mg_handle *handle, struct mg_text *data);
+/* Drops so many bytes from the front. */
+int32_t mg_tcp_take(struct mg_vm *vm, const struct mg_handle *handle, uint32_t length);
+/* 1 when bytes are left that the kernel has not taken: mg_tcp_wait_drained. */
+int32_t mg_tcp_write(struct mg_vm *vm, const struct mg_handle *handle, const char *data,
+                     uint32_t length);
+int32_t mg_tcp_wait_drained(struct mg_vm *vm, const struct mg_handle *handle, double seconds);
+/* Sends FIN behind what was written; reading goes on. */
+int32_t mg_tcp_shutdown(struct mg_vm *vm, const struct mg_handle *handle);
+/* Returns the port, 0 for a unix socket. */
+int32_t mg_tcp_listen(struct mg_vm *vm, const char *address, uint32_t length,
+                      struct mg_handle *handle);
+int32_t mg_tcp_wait_accept(struct mg_vm *vm, const struct mg_handle *handle, double seconds);
+/* UV_EAGAIN when nobody has connected. */
+int32_t mg_tcp_accept(struct mg_vm *vm, const struct mg_handle *handle, struct mg_handle *out);
+/* Does nothing for a stale handle. `at_once`: what is not sent yet is dropped. */
+void mg_tcp_close(struct mg_vm *vm, const struct mg_handle *handle, int32_t at_once);
+/* As mg_tcp_close at once, with RST. */
+void mg_tcp_reset(struct mg_vm *vm, const struct mg_handle *handle);
+
+/* Child processes, for `moongate test`: bridge/api_process.c */
+/* `arguments`: each ended by NUL, the program first. Its output is read by `output` and `errors`. A
+ * child that lives when its thread ends is killed. */
+int32_t mg_process_start(struct mg_vm *vm, const char *arguments, uint32_t length,
+                         struct mg_handle *process, struct mg_handle *output,
+                         struct mg_handle *errors);
+int32_t mg_process_pid(struct mg_vm *vm, const struct mg_handle *process);
+int32_t mg_process_kill(struct mg_vm *vm, const struct mg_handle *process, int32_t signal);
+/* Waits for its end: the exit code, or 128 and the signal's number. The handle is stale afterwards. */
+int32_t mg_process_wait(struct mg_vm *vm, const struct mg_handle *process, double seconds);
+/* Path of this program. */
+int32_t mg_executable(char *path, uint32_t size);
+
+/* This thread as a gateway of its own, for `moongate test`: worker.c */
+/* A connection of a client at `ip` that is in memory only; `secure`: as if by TLS. */
+int32_t mg_test_connect(struct mg_vm *vm, const char *ip, uint32_t length, int32_t secure,
+                        struct mg_handle *handle);
+/* Requests that begin from now on get this snapshot, whose reference is given. */
+int32_t mg_test_serve(struct mg_vm *vm, struct mg_snapshot *snapshot);
+
 /* Settings of a thread, read when mg_settings_apply is called: bridge/api_settings.c */
 struct mg_settings {
   uint32_t client_header_ms, client_body_ms, keep_alive_ms, client_send_ms, tunnel_ms;
@@ -281,7 +338,6 @@ int32_t mg_query_value(const char *query, uint32_t length, const char *name, uin
 
 struct mg_part;
 struct mg_draft;
-struct mg_snapshot;
 struct mg_certificate;
 
 /* A part is an immutable, counted block, aligned to 16 bytes. Copies `bytes`; the caller has one

@@ -213,11 +213,11 @@ void task_wake(struct task *task, int result)
   }
   task->state = TASK_RUNNING;
   lua_pushinteger(task->lua, result);
-  if (!vm->current) {
+  if (vm->watch.depth == 0) {
     task_run(task, 1);
     return;
   }
-  /* Another task runs: this one goes on from the loop, so that Lua is never entered twice. */
+  /* Lua runs: this one goes on from the loop, so that it is never entered twice. */
   task_schedule(task, 1);
 }
 

@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bridge/embed.h"
+#include "bridge/process.h"
+#include "bridge/socket.h"
 #include "bridge/task.h"
 #include "bridge/watchdog.h"
 
@@ -221,6 +223,8 @@ int vm_init(struct mg_vm *vm)
 void vm_close(struct mg_vm *vm)
 {
   tasks_close(vm);
+  sockets_close(vm);
+  processes_close(vm);
   uv_close((uv_handle_t *)&vm->turn, NULL);
 }
 
@@ -229,5 +233,7 @@ void vm_fini(struct mg_vm *vm)
   if (vm->lua)
     lua_close(vm->lua);
   tasks_fini(vm);
+  sockets_fini(vm);
+  processes_fini(vm);
   buf_fini(&vm->resolved);
 }

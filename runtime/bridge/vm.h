@@ -14,6 +14,8 @@
 #include "http/h1/server.h"
 
 struct task;
+struct sockets;
+struct processes;
 
 /* `turn` is odd while Lua runs and grows with each entry; the watchdog arms, the thread disarms. */
 struct vm_watch {
@@ -45,8 +47,10 @@ struct mg_vm {
   struct tls_context *tls;
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
   struct mg_settings settings;
-  struct buf resolved; /* addresses of the last resolution */
-  struct log_line log; /* the line that Lua writes now */
+  struct buf resolved;         /* addresses of the last resolution */
+  struct sockets *sockets;     /* bridge/socket.h; NULL until the first */
+  struct processes *processes; /* bridge/process.h; the same */
+  struct log_line log;         /* the line that Lua writes now */
 };
 
 /* `loop`, `owner` and `role` are set beforehand; pool and exchanges may be NULL. 0, or an error that

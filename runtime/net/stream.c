@@ -2,6 +2,7 @@
 #include "net/stream.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 
@@ -90,7 +91,8 @@ static void on_connected(uv_connect_t *request, int err)
     return;
   if (err == 0) {
     stream->state = STREAM_OPEN;
-    (void)uv_tcp_nodelay(&stream->tcp, 1); /* as above */
+    if (stream->uv.type == UV_TCP)
+      (void)uv_tcp_nodelay(&stream->tcp, 1); /* as above */
   }
   stream->events->on_open(stream, err);
 }
@@ -98,6 +100,21 @@ static void on_connected(uv_connect_t *request, int err)
 int stream_connect(struct stream *stream, const struct sockaddr *addr)
 {
   return uv_tcp_connect(&stream->connecting, &stream->tcp, addr, on_connected);
+}
+
+int stream_connect_pipe(struct stream *stream, const char *path)
+{
+  return uv_pipe_connect2(&stream->connecting, &stream->pipe, path, strlen(path), 0, on_connected);
+}
+
+int stream_open(struct stream *stream, int fd)
+{
+  int err = uv_pipe_open(&stream->pipe, fd);
+  if (err < 0)
+    close(fd);
+  else
+    stream->state = STREAM_OPEN;
+  return err;
 }
 
 int stream_start_filter(struct stream *stream, const struct stream_filter *filter, void *data)

@@ -75,6 +75,10 @@ int stream_init_pipe(struct stream *stream, uv_loop_t *loop, const struct stream
 /* Takes a connection from a listening socket. */
 int stream_accept(struct stream *stream, uv_stream_t *listener);
 int stream_connect(struct stream *stream, const struct sockaddr *addr);
+/* As stream_connect, to the unix socket at `path`. */
+int stream_connect_pipe(struct stream *stream, const char *path);
+/* Takes over a connected unix socket or pipe, in failure too; the stream is one of stream_init_pipe. */
+int stream_open(struct stream *stream, int fd);
 /* Starts the filter on an open stream; on_open comes when its handshake is done. */
 int stream_start_filter(struct stream *stream, const struct stream_filter *filter, void *data);
 void stream_read(struct stream *stream, int on);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -442,9 +443,9 @@ static const struct http_ops ops = {
   .tunnel_end = tunnel_end,
 };
 
-int h1_server_open(struct h1_server **out, struct net_loop *loop,
-                   const struct h1_server_config *config, const struct h1_server_owner *owner,
-                   uv_stream_t *listener)
+static int make(struct h1_server **out, struct net_loop *loop,
+                const struct h1_server_config *config, const struct h1_server_owner *owner,
+                int pipe)
 {
   struct h1_server *server = calloc(1, sizeof(*server));
   if (!server)
@@ -457,9 +458,8 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
   };
   h1_parser_init(&server->conn.parser, 0, &config->limits, &parser_events);
   deadline_add(&loop->deadlines, &server->deadline, on_deadline);
-  int err = listener->type == UV_NAMED_PIPE
-                ? stream_init_pipe(&server->conn.stream, loop->uv, &stream_events, &loop->read_buf)
-                : stream_init(&server->conn.stream, loop->uv, &stream_events, &loop->read_buf);
+  int err = pipe ? stream_init_pipe(&server->conn.stream, loop->uv, &stream_events, &loop->read_buf)
+                 : stream_init(&server->conn.stream, loop->uv, &stream_events, &loop->read_buf);
   if (err < 0) {
     deadline_remove(&server->deadline);
     free(server);
@@ -467,10 +467,29 @@ int h1_server_open(struct h1_server **out, struct net_loop *loop,
   }
   list_push(owner->all, &server->node);
   *out = server; /* from here on the handle is libuv's: on_closed frees */
-  err = stream_accept(&server->conn.stream, listener);
-  if (err < 0)
-    h1_server_close(server);
   return 0;
+}
+
+int h1_server_open(struct h1_server **out, struct net_loop *loop,
+                   const struct h1_server_config *config, const struct h1_server_owner *owner,
+                   uv_stream_t *listener)
+{
+  int err = make(out, loop, config, owner, listener->type == UV_NAMED_PIPE);
+  if (err == 0 && stream_accept(&(*out)->conn.stream, listener) < 0)
+    h1_server_close(*out);
+  return err;
+}
+
+int h1_server_open_fd(struct h1_server **out, struct net_loop *loop,
+                      const struct h1_server_config *config, const struct h1_server_owner *owner,
+                      int fd)
+{
+  int err = make(out, loop, config, owner, 1);
+  if (err < 0)
+    close(fd);
+  else if (stream_open(&(*out)->conn.stream, fd) < 0)
+    h1_server_close(*out);
+  return err;
 }
 
 void h1_server_arm(struct h1_server *server)

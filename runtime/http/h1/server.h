@@ -37,6 +37,10 @@ struct h1_server_owner {
 int h1_server_open(struct h1_server **out, struct net_loop *loop,
                    const struct h1_server_config *config, const struct h1_server_owner *owner,
                    uv_stream_t *listener);
+/* As h1_server_open, on a connected unix socket that is taken over, in failure too. */
+int h1_server_open_fd(struct h1_server **out, struct net_loop *loop,
+                      const struct h1_server_config *config, const struct h1_server_owner *owner,
+                      int fd);
 struct stream *h1_server_stream(struct h1_server *server);
 /* Filled by the caller before h1_server_start. */
 struct http_origin *h1_server_origin(struct h1_server *server);
