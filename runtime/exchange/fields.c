@@ -82,6 +82,8 @@ static int read_host(struct exchange *exchange)
 
 int exchange_match_target(struct exchange *exchange, struct span target)
 {
+  if (exchange->received_target.len == 0)
+    exchange->received_target = exchange->request.target;
   exchange->request.target = target;
   int err = read_path(exchange);
   exchange->texts_base = NULL;

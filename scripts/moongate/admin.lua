@@ -5,12 +5,14 @@ local C = require("moongate.api.core")
 local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
 local log = require("moongate.api.log")
+local metrics = require("moongate.admin.metrics")
 local process = require("moongate.control.process")
 local vm = require("moongate.api.vm")
 
 local M = {}
 
 local ANSWER, GO_ON = 2, 0
+local METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 local gateway
 
@@ -30,6 +32,10 @@ pages["/readyz"] = function(ctx)
     ctx:respond(200, "ready\n")
   end
   ctx:respond(503, process.is_stopping() and "stopping\n" or "not ready: the first snapshot is not served yet\n")
+end
+
+pages["/metrics"] = function(ctx)
+  ctx:respond(200, metrics.page(gateway), { ["Content-Type"] = METRICS_TYPE })
 end
 
 pages["/snapshot"] = function(ctx)

@@ -203,6 +203,8 @@ local function publish_model(self, model)
   model.faults = faults
   self.summary = report.summary(model)
   self.summary.number = number
+  self.published_at = C.mg_time_now()
+  self.failed = self.script_fault ~= nil
   self.model = model
   log.info("published", {
     snapshot = number,
@@ -257,6 +259,7 @@ function Gateway:turn()
     self.forced = false
     local ok, err = xpcall(self.refresh, debug.traceback, self, force)
     if not ok then
+      self.failed = true
       log.error("refresh_failed", { error = err })
     end
   until not self.forced
