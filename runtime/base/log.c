@@ -159,7 +159,7 @@ static void end_window(struct repeats *entry)
     struct log_num number;
     const char *count = log_num(&number, (int64_t)entry->left_out);
     log_begin(&line, entry->level, "suppressed", strlen("suppressed"));
-    log_pair(&line, "event", strlen("event"), entry->event, entry->len);
+    log_pair(&line, "of", strlen("of"), entry->event, entry->len);
     log_pair(&line, "count", strlen("count"), count, strlen(count));
     log_end(&line);
   }

@@ -60,11 +60,8 @@ static struct mg_text seconds(struct access_line *line, double value)
 
 static struct mg_text remote_addr(struct access_line *line)
 {
-  const struct exchange *exchange = line->exchange;
-  if (exchange->record.client_ip.length > 0)
-    return exchange->record.client_ip;
-  const struct http_origin *origin = exchange->client ? exchange->client->origin : NULL;
-  return origin && origin->ip_len > 0 ? (struct mg_text){ origin->ip, origin->ip_len } : absent;
+  struct mg_text ip = exchange_client_ip(line->exchange);
+  return ip.length > 0 ? ip : absent;
 }
 
 static struct mg_text realip_remote_addr(struct access_line *line)

@@ -208,7 +208,7 @@ static void report_limit(const struct exchange *exchange, enum limit limit)
   struct mg_text id_text = { span_text(&exchange->arena, id_at), id_at.len };
   stats_limit(&exchange->all->stats.counts, limit);
   log_warn("limit_exceeded", "limit", limit_name(limit), "client",
-           copy_text(client, sizeof(client), exchange->record.client_ip), "host",
+           copy_text(client, sizeof(client), exchange_client_ip(exchange)), "host",
            copy_text(host, sizeof(host), exchange->record.host), "request",
            copy_text(id, sizeof(id), id_text));
 }

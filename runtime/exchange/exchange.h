@@ -169,6 +169,8 @@ extern const struct http_events exchange_client_events;
 
 /* The stage that waited is over. May end: exchange. */
 void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict);
+/* The client's address, be the head read or not; while the client is there. */
+struct mg_text exchange_client_ip(const struct exchange *exchange);
 /* The exchange behind a slot, or NULL. */
 struct exchange *exchange_at(const struct exchanges *all, uint32_t slot);
 
