@@ -195,6 +195,16 @@ struct mg_tls_client;
 struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_options *options,
                                         char *error, uint32_t error_size);
 
+/* A request that nobody sent, for the control thread: bridge/api_probe.c */
+struct mg_probe;
+/* Reads the text of a head, with its empty line, as if it had come from `ip` to `port`. On an error
+ * *out is null. */
+int32_t mg_probe_new(struct mg_vm *vm, const char *head, uint32_t length, const char *ip,
+                     uint32_t ip_length, uint32_t port, int32_t tls, struct mg_probe **out);
+/* To match with; its own `snapshot` is the caller's to set. */
+struct mg_request *mg_probe_request(struct mg_probe *probe);
+void mg_probe_free(struct mg_probe *probe);
+
 /* Upstreams: bridge/api_upstream.c */
 /* The number of an endpoint in this worker, for record.endpoint; UV_EINVAL when `address` is not an IP
  * address or `unix:/path`. `tls` null: plain. */

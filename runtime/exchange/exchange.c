@@ -118,7 +118,7 @@ static void reset(struct exchange *exchange)
   list_init(&exchange->free_node);
 }
 
-static struct exchange *take(struct exchanges *all)
+struct exchange *exchange_take(struct exchanges *all)
 {
   struct exchange *exchange;
   if (list_empty(&all->free)) {
@@ -160,7 +160,7 @@ void exchanges_pin(struct exchanges *all, struct exchange_pin *pin)
   unpin(old);
 }
 
-static void finish_log(struct exchange *exchange)
+void exchange_end(struct exchange *exchange)
 {
   struct exchanges *all = exchange->all;
   unpin(exchange->pin);
@@ -257,7 +257,7 @@ void exchange_finish(struct exchange *exchange, int keep)
     if (exchange->record.stages & 1u << MG_STAGE_LOG)
       exchange_stage(exchange, MG_STAGE_LOG);
     else
-      finish_log(exchange);
+      exchange_end(exchange);
   } else if (exchange->record.generation == generation) {
     end_body_wait(exchange, ERR_CLIENT_GONE); /* the stage ends, then the log stage follows */
   }
@@ -293,7 +293,7 @@ void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict)
   else if (exchange->record.stages & 1u << MG_STAGE_LOG)
     exchange_stage(exchange, MG_STAGE_LOG); /* the client left while the stage waited */
   else
-    finish_log(exchange);
+    exchange_end(exchange);
 }
 
 static void act_on_request(struct exchange *exchange, enum exchange_verdict verdict)
@@ -349,7 +349,7 @@ static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_ve
       answer_body(exchange, NULL, 0);
     break;
   case MG_STAGE_LOG:
-    finish_log(exchange);
+    exchange_end(exchange);
     break;
   case MG_STAGE_COUNT:
     CHECK(0);
@@ -365,7 +365,7 @@ static struct exchange *of(struct http_peer *peer)
 
 static const struct http_message *on_begin(struct http_peer *peer)
 {
-  struct exchange *exchange = take(peer->context);
+  struct exchange *exchange = exchange_take(peer->context);
   if (!exchange)
     return NULL;
   exchange->client = peer;

@@ -197,6 +197,8 @@ local function publish_model(self, model)
     model.default_certificate = self_signed(self)
   end
   local snapshot, number, found = self.publisher:build(model)
+  C.mg_snapshot_unref(self.snapshot)
+  self.snapshot = C.mg_snapshot_ref(snapshot)
   process.publish(snapshot, number)
   local faults = all_faults(self, model, found)
   report_faults(self, faults)
@@ -266,7 +268,17 @@ function Gateway:turn()
   self.busy = false
 end
 
+--- What moongate.explain works on; nil before the first snapshot.
+---@return moongate.Explainable?
+function Gateway:explainable()
+  if self.model then
+    return { model = self.model, snapshot = self.snapshot, plugins = self.loaded.plugins }
+  end
+end
+
 function Gateway:close()
+  C.mg_snapshot_unref(self.snapshot)
+  self.snapshot, self.model = nil, nil
   self.watch:close()
 end
 
