@@ -159,12 +159,14 @@ void accept_connection(struct listener *listener)
 {
   struct worker *worker = listener->data;
   struct h1_server *server;
+  struct stats *counts = &worker->exchanges.stats.counts;
   int err = h1_server_open(&server, &worker->loop, &worker->server, &worker->plain, &listener->uv);
   if (err < 0) {
-    worker->refused++;
+    stat_add(counts, STAT_REFUSED, 1);
     return;
   }
-  worker->accepted++;
+  stat_add(counts, STAT_ACCEPTED, 1);
+  stat_set(counts, STAT_CONNECTIONS, ++worker->open);
   struct http_origin *origin = h1_server_origin(server);
   origin->local_port = listener->port;
   origin->tls = listener->kind == LISTEN_TLS;

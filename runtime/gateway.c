@@ -161,7 +161,13 @@ int32_t mg_broadcast(struct mg_vm *vm, const char *text, uint32_t length)
 
 void mg_log_reopen(struct mg_vm *vm)
 {
-  (void)vm; /* lines go to the standard streams: there is nothing to open again */
+  struct gateway *gateway = gateway_of(vm);
+  for (unsigned i = 0; i < gateway->started; i++) {
+    uv_mutex_lock(&gateway->mutex);
+    gateway->workers[i]->inbox.reopen = 1;
+    uv_mutex_unlock(&gateway->mutex);
+    (void)uv_async_send(&gateway->workers[i]->wake); /* as above */
+  }
 }
 
 void mg_drain(struct mg_vm *vm, double seconds, int32_t code)
@@ -221,6 +227,8 @@ int gateway_run(int argc, char **argv)
   struct gateway *gateway = calloc(1, sizeof(*gateway));
   if (!gateway || uv_mutex_init(&gateway->mutex) < 0)
     return EXIT_INTERNAL;
+  if (metrics_init(&gateway->metrics) < 0)
+    return EXIT_INTERNAL;
   (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of that write */
   int err = worker_init(&gateway->control, gateway, 0);
   if (err == 0)
@@ -233,9 +241,11 @@ int gateway_run(int argc, char **argv)
   }
   worker_run(&gateway->control);
   end_workers(gateway);
+  log_sweep(1);
   int code = gateway->exit_code;
   worker_fini(&gateway->control);
   uv_mutex_destroy(&gateway->mutex);
+  metrics_fini(&gateway->metrics);
   free(gateway);
   return code;
 }

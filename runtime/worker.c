@@ -19,7 +19,9 @@
 
 static void on_gone(struct h1_server *server)
 {
-  (void)server; /* its node has left `connections` already */
+  struct worker *worker = LIST_ENTRY(h1_server_stream(server)->handle.loop, struct worker, uv);
+  struct stats *counts = &worker->exchanges.stats.counts;
+  stat_set(counts, STAT_CONNECTIONS, --worker->open);
 }
 
 int worker_listen(struct worker *worker)
@@ -88,6 +90,8 @@ static void on_wake(uv_async_t *wake)
   uv_mutex_unlock(&gateway->mutex);
   deliver(worker, &inbox.messages);
   buf_fini(&inbox.messages);
+  if (inbox.reopen)
+    access_log_reopen(&worker->access_log);
   if (inbox.snapshot)
     adopt(worker, inbox.snapshot);
   if (inbox.drain && worker->state == WORKER_RUNNING)
@@ -152,6 +156,7 @@ static void close_rest(struct worker *worker)
   tls_server_unref(worker->tls);
   tls_context_close(worker->tls_context);
   vm_close(&worker->vm);
+  access_log_close(&worker->access_log);
   deadlines_fini(&worker->loop.deadlines);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
   uv_close((uv_handle_t *)&worker->wake, NULL);
@@ -217,6 +222,8 @@ static int init_loop(struct worker *worker)
     err = uv_async_init(&worker->uv, &worker->wake, on_wake);
   if (err == 0)
     err = uv_timer_init(&worker->uv, &worker->drain_timer);
+  if (err == 0)
+    err = access_log_init(&worker->access_log, &worker->uv, &worker->exchanges.stats.counts);
   worker->wake.data = worker->drain_timer.data = worker;
   return err;
 }
@@ -228,7 +235,7 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   list_init(&worker->connections);
   int err = init_loop(worker);
   if (err == 0)
-    err = pool_new(&worker->pool, &worker->loop);
+    err = pool_new(&worker->pool, &worker->loop, &worker->exchanges.stats.counts);
   if (err == 0)
     err = accept_init(worker);
   if (err < 0)
@@ -238,6 +245,7 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   all->pool = worker->pool;
   all->run = hook_run;
   all->data = &worker->vm;
+  all->access_log = index > 0 ? &worker->access_log : NULL;
   exchanges_init(all);
   worker->plain = (struct h1_server_owner){
     .events = &exchange_client_events, .on_gone = on_gone, .data = all, .all = &worker->connections
@@ -250,6 +258,7 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   vm->tls = worker->tls_context;
   vm->secure = tls_client_start;
   vm->owner = worker;
+  vm->metrics = &gateway->metrics;
   vm->role = index == 0 ? "control" : "worker";
   worker->state = WORKER_RUNNING;
   return vm_init(vm);
@@ -262,6 +271,7 @@ void worker_fini(struct worker *worker)
   buf_fini(&worker->inbox.messages);
   vm_fini(&worker->vm);
   exchanges_fini(&worker->exchanges);
+  access_log_fini(&worker->access_log);
   pool_free(worker->pool);
   CHECK(uv_loop_close(&worker->uv) == 0);
   free(worker->read_bytes);

@@ -12,6 +12,7 @@
 
 #include "bridge/vm.h"
 #include "control/snapshot.h"
+#include "exchange/access_log.h"
 #include "net/listener.h"
 
 enum {
@@ -44,6 +45,7 @@ struct worker_inbox {
   struct mg_snapshot *snapshot; /* the newest not yet adopted */
   struct buf messages;          /* each: uint32_t length, bytes */
   int drain;
+  int reopen; /* the log files */
 };
 
 struct worker {
@@ -55,6 +57,7 @@ struct worker {
   char *read_bytes;
   struct pool *pool;
   struct exchanges exchanges;
+  struct access_log access_log;
   struct h1_server_config server;
   struct h1_server_owner plain;
   struct list connections;
@@ -67,9 +70,8 @@ struct worker {
   struct worker_inbox inbox;
   struct listener *listeners[LISTENERS_MAX];
   unsigned listener_count;
+  uint64_t open;           /* connections of clients */
   _Atomic uint64_t serves; /* number of the snapshot that new requests get */
-  uint64_t accepted;
-  uint64_t refused;
   unsigned drained_ms;
 };
 
@@ -83,6 +85,7 @@ struct bound {
 
 struct gateway {
   uv_mutex_t mutex; /* guards the inboxes */
+  struct metrics metrics;
   struct worker control;
   struct worker *workers[WORKERS_MAX];
   unsigned count;

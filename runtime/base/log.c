@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +89,17 @@ int log_enabled(enum log_level level)
   return level >= log_least;
 }
 
+int log_is_json(void)
+{
+  return log_json;
+}
+
+const char *log_num(struct log_num *into, int64_t value)
+{
+  (void)snprintf(into->text, sizeof(into->text), "%" PRId64, value);
+  return into->text;
+}
+
 void log_begin(struct log_line *line, enum log_level level, const char *event, size_t len)
 {
   line->len = 0;
@@ -111,9 +123,103 @@ void log_end(struct log_line *line)
   (void)done; /* nowhere to tell of a log that cannot be written */
 }
 
+/* repeats */
+
+enum {
+  EVENTS_MAX = 64,
+  EVENT_BYTES = 48
+};
+
+/* An event in its present window. */
+struct repeats {
+  char event[EVENT_BYTES]; /* "": free */
+  size_t len;
+  enum log_level level;
+  time_t since;
+  unsigned written;
+  uint64_t left_out;
+};
+
+/* Process-wide as standard error is; lines that reach it are rare. */
+static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct repeats repeats[EVENTS_MAX];
+
+static time_t monotonic_s(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+/* With the mutex held. */
+static void end_window(struct repeats *entry)
+{
+  if (entry->left_out > 0) {
+    struct log_line line;
+    struct log_num number;
+    const char *count = log_num(&number, (int64_t)entry->left_out);
+    log_begin(&line, entry->level, "suppressed", strlen("suppressed"));
+    log_pair(&line, "of", strlen("of"), entry->event, entry->len);
+    log_pair(&line, "count", strlen("count"), count, strlen(count));
+    log_end(&line);
+  }
+  *entry = (struct repeats){ 0 };
+}
+
+/* The entry of an event, or the one that gives way to it: a free one, else the oldest. */
+static struct repeats *find_entry(const char *event, size_t len)
+{
+  struct repeats *best = &repeats[0];
+  for (size_t i = 0; i < EVENTS_MAX; i++) {
+    struct repeats *entry = &repeats[i];
+    if (entry->len == len && memcmp(entry->event, event, len) == 0)
+      return entry;
+    if (best->len > 0 && (entry->len == 0 || entry->since < best->since))
+      best = entry;
+  }
+  end_window(best);
+  return best;
+}
+
+int log_admit(enum log_level level, const char *event, size_t len)
+{
+  if (level < LOG_WARN || len == 0)
+    return 1;
+  if (len > EVENT_BYTES)
+    len = EVENT_BYTES;
+  time_t now = monotonic_s();
+  pthread_mutex_lock(&repeats_mutex);
+  struct repeats *entry = find_entry(event, len);
+  if (entry->len > 0 && now - entry->since >= LOG_WINDOW_S)
+    end_window(entry);
+  if (entry->len == 0) {
+    *entry = (struct repeats){ .len = len, .level = level, .since = now };
+    memcpy(entry->event, event, len);
+  }
+  int admitted = entry->written < LOG_REPEATS;
+  if (admitted)
+    entry->written++;
+  else
+    entry->left_out++;
+  pthread_mutex_unlock(&repeats_mutex);
+  return admitted;
+}
+
+void log_sweep(int all)
+{
+  time_t now = monotonic_s();
+  pthread_mutex_lock(&repeats_mutex);
+  for (size_t i = 0; i < EVENTS_MAX; i++) {
+    struct repeats *entry = &repeats[i];
+    if (entry->len > 0 && (all || now - entry->since >= LOG_WINDOW_S))
+      end_window(entry);
+  }
+  pthread_mutex_unlock(&repeats_mutex);
+}
+
 void log_write(enum log_level level, const char *event, ...)
 {
-  if (level < log_least)
+  if (level < log_least || !log_admit(level, event, strlen(event)))
     return;
   struct log_line line;
   log_begin(&line, level, event, strlen(event));
@@ -125,16 +231,4 @@ void log_write(enum log_level level, const char *event, ...)
   }
   va_end(args);
   log_end(&line);
-}
-
-void log_raw(const char *text, size_t len)
-{
-  ssize_t done = write(STDOUT_FILENO, text, len);
-  (void)done; /* as above */
-}
-
-const char *log_num(struct log_num *into, int64_t value)
-{
-  (void)snprintf(into->text, sizeof(into->text), "%" PRId64, value);
-  return into->text;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Structured log lines on standard error: a fixed event name and key-value pairs, as JSON or text.
- * One write a line, from any thread. */
+ * One write a line, from any thread. Of one event's warnings and errors, LOG_REPEATS are written in
+ * LOG_WINDOW_S seconds, and then how many were left out. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -13,6 +14,11 @@ enum log_level {
   LOG_WARN,
   LOG_ERROR,
   LOG_OFF
+};
+
+enum {
+  LOG_REPEATS = 10,
+  LOG_WINDOW_S = 10
 };
 
 /* Set once at start, before other threads run. */
@@ -33,8 +39,11 @@ void log_begin(struct log_line *line, enum log_level level, const char *event, s
 void log_pair(struct log_line *line, const char *key, size_t key_len, const char *value,
               size_t value_len);
 void log_end(struct log_line *line);
-/* One line that is whole already (the access log), to standard output. */
-void log_raw(const char *line, size_t len);
+int log_is_json(void);
+/* 0: this line is one repeat too many, and is counted instead. log_write asks by itself. */
+int log_admit(enum log_level level, const char *event, size_t len);
+/* Tells of what was left out in windows that are over, or in all. */
+void log_sweep(int all);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__, (char *)NULL)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__, (char *)NULL)

@@ -32,6 +32,39 @@ void mg_log_pair(struct mg_vm *vm, const char *key, uint32_t key_length, const c
                  uint32_t value_length);
 void mg_log_end(struct mg_vm *vm);
 void mg_log_setup(int32_t level, int32_t json);
+int32_t mg_log_is_json(void);
+
+/* Counters: bridge/api_stats.c and metrics.c */
+struct mg_stat {
+  const char *name;
+  const char *label; /* with `label_value` null: all labels, as `name="value"` */
+  const char *label_value;
+  const char *help;
+  int32_t kind; /* 0 counter, 1 gauge; of a histogram: 2 one bucket, 3 the sum */
+};
+/* Counters of the gateway itself by their position; 0 past the end. Lines of one name follow each
+ * other. */
+int32_t mg_stat_at(uint32_t position, struct mg_stat *stat);
+/* What worker `index` has counted; for the control thread. */
+double mg_worker_stat(struct mg_vm *vm, uint32_t index, uint32_t position);
+/* Scripts that failed outside a hook, in all threads. */
+double mg_script_errors(struct mg_vm *vm);
+/* 0 CPU seconds, 1 resident bytes, 2 open files, 3 start in seconds since 1970, 4 files permitted. */
+double mg_process_stat(int32_t which);
+/* Counts that a limit was gone over, by the setting's name. */
+void mg_count_limit(struct mg_vm *vm, const char *setting, uint32_t length);
+/* Metrics of scripts, process-wide, for ever: base/metrics.c. One series is a name and a text of labels;
+ * `kind` 0 counter, 1 gauge. Null: there are too many, or the name is of another kind. */
+struct mg_metric;
+struct mg_metric *mg_metric(struct mg_vm *vm, int32_t kind, const char *name, uint32_t name_length,
+                            const char *labels, uint32_t labels_length, const char *help,
+                            uint32_t help_length);
+void mg_metric_add(struct mg_metric *metric, double by);
+void mg_metric_set(struct mg_metric *metric, double value);
+double mg_metric_value(const struct mg_metric *metric);
+/* All of them, in no order; `metric` null: the first. */
+const struct mg_metric *mg_metric_next(struct mg_vm *vm, const struct mg_metric *metric);
+void mg_metric_describe(const struct mg_metric *metric, struct mg_stat *stat);
 
 /* JSON: bridge/api_json.c */
 enum mg_json_kind {
@@ -163,6 +196,16 @@ struct mg_tls_client;
 struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_options *options,
                                         char *error, uint32_t error_size);
 
+/* A request that nobody sent, for the control thread: bridge/api_probe.c */
+struct mg_probe;
+/* Reads the text of a head, with its empty line, as if it had come from `ip` to `port`. On an error
+ * *out is null. */
+int32_t mg_probe_new(struct mg_vm *vm, const char *head, uint32_t length, const char *ip,
+                     uint32_t ip_length, uint32_t port, int32_t tls, struct mg_probe **out);
+/* To match with; its own `snapshot` is the caller's to set. */
+struct mg_request *mg_probe_request(struct mg_probe *probe);
+void mg_probe_free(struct mg_probe *probe);
+
 /* Upstreams: bridge/api_upstream.c */
 /* The number of an endpoint in this worker, for record.endpoint; UV_EINVAL when `address` is not an IP
  * address or `unix:/path`. `tls` null: plain. */
@@ -243,6 +286,18 @@ struct mg_settings {
 };
 struct mg_settings *mg_settings(struct mg_vm *vm);
 void mg_settings_apply(struct mg_vm *vm);
+/* The access log of a worker: bridge/api_core.c */
+struct mg_access_log {
+  struct mg_text format; /* with variables of nginx; empty: no log */
+  struct mg_text path;   /* empty: standard output */
+  struct mg_text skip; /* request targets without a line, each ended by LF; `~` begins a pattern */
+  int32_t escape;      /* 0 as nginx does, 1 for JSON, 2 none */
+  int32_t not_found;   /* 1: lines for requests that no route matches */
+};
+/* Takes settings (borrowed) over; on an error there is no log. Does nothing in the control thread. */
+int32_t mg_access_log(struct mg_vm *vm, const struct mg_access_log *settings);
+/* 1 and the first name in a format that is no variable, borrowed from it; 0 when there is none. */
+int32_t mg_access_log_unknown(const char *format, uint32_t length, struct mg_text *name);
 /* Proxies whose forwarding fields are believed; `clear` first, then each network. */
 void mg_trust_clear(struct mg_vm *vm);
 int32_t mg_trust(struct mg_vm *vm, const char *network, uint32_t length);

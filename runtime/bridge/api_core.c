@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "bridge/api.h"
 #include "bridge/vm.h"
+#include "exchange/access_log.h"
 
 const char *mg_error_name(int32_t error)
 {
@@ -40,6 +41,10 @@ int32_t mg_log_begin(struct mg_vm *vm, int32_t level, const char *event, uint32_
 {
   if (level < LOG_DEBUG || level > LOG_ERROR || !log_enabled((enum log_level)level))
     return 0;
+  /* The control thread tells each fault once, and of as many as there are. */
+  if (vm->owner && strcmp(vm->role, "worker") == 0 &&
+      !log_admit((enum log_level)level, event, length))
+    return 0;
   log_begin(&vm->log, (enum log_level)level, event, length);
   return 1;
 }
@@ -53,6 +58,11 @@ void mg_log_pair(struct mg_vm *vm, const char *key, uint32_t key_length, const c
 void mg_log_end(struct mg_vm *vm)
 {
   log_end(&vm->log);
+}
+
+int32_t mg_log_is_json(void)
+{
+  return log_is_json();
 }
 
 void mg_log_setup(int32_t level, int32_t json)
@@ -82,6 +92,27 @@ void mg_write(int32_t error, const char *text, uint32_t length)
     text += done;
     length -= (uint32_t)done;
   }
+}
+
+int32_t mg_access_log(struct mg_vm *vm, const struct mg_access_log *settings)
+{
+  if (!vm->exchanges || !vm->exchanges->access_log)
+    return 0;
+  const struct access_config config = { .format = settings->format,
+                                        .escape = (enum access_escape)settings->escape,
+                                        .path = settings->path,
+                                        .skip = settings->skip,
+                                        .not_found = settings->not_found };
+  return access_log_set(vm->exchanges->access_log, &config);
+}
+
+int32_t mg_access_log_unknown(const char *format, uint32_t length, struct mg_text *name)
+{
+  struct access_format compiled;
+  *name = (struct mg_text){ 0 };
+  int err = access_format_init(&compiled, format, length, ACCESS_ESCAPE_NONE, name);
+  access_format_fini(&compiled);
+  return err < 0 ? err : name->data != NULL;
 }
 
 struct mg_settings *mg_settings(struct mg_vm *vm)

@@ -89,7 +89,7 @@ static void log_failure(struct task *task)
   luaL_traceback(task->vm->lua, task->lua, message ? message : "(no message)", 0);
   log_error("script_failed", "error", lua_tostring(task->vm->lua, -1));
   lua_pop(task->vm->lua, 1);
-  task->vm->script_errors++;
+  stat_bump(&task->vm->script_errors, 1);
 }
 
 /* The run is over: tells the exchange when it had been left waiting. */

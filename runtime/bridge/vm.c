@@ -117,7 +117,7 @@ static int call(struct mg_vm *vm, int args)
   if (status == 0)
     return 0;
   log_error("script_failed", "error", lua_tostring(lua, -1));
-  vm->script_errors++;
+  stat_bump(&vm->script_errors, 1);
   lua_pop(lua, 1);
   return ERR_SCRIPT;
 }

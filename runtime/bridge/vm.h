@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "bridge/api.h"
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
@@ -30,11 +31,12 @@ struct mg_vm {
   struct net_loop *loop;
   struct pool *pool;
   struct exchanges *exchanges;
-  void *owner;          /* struct worker */
-  const char *role;     /* "control", "worker" */
-  struct task *current; /* the one that runs now */
-  struct list idle;     /* tasks without work */
-  struct list ready;    /* tasks to go on at the loop's next turn */
+  struct metrics *metrics; /* of scripts, shared by all threads */
+  void *owner;             /* struct worker */
+  const char *role;        /* "control", "worker" */
+  struct task *current;    /* the one that runs now */
+  struct list idle;        /* tasks without work */
+  struct list ready;       /* tasks to go on at the loop's next turn */
   struct task **tasks;
   uint32_t task_count;
   uint32_t task_cap;
@@ -42,7 +44,7 @@ struct mg_vm {
   int dispatch_ref; /* Lua: (stage, slot) -> verdict */
   int start_ref;    /* Lua: (id), runs what mg.task.spawn was given */
   struct vm_watch watch;
-  uint64_t script_errors;
+  _Atomic uint64_t script_errors;
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
   struct tls_context *tls;
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */

@@ -48,6 +48,8 @@ static void look(struct seen *seen, uint64_t now_ms)
   if (now_ms - seen->since_ms < WATCH_STOP_MS || atomic_load(&vm->watch.armed))
     return;
   atomic_store(&vm->watch.armed, 1);
+  if (vm->exchanges)
+    stats_limit(&vm->exchanges->stats.counts, LIMIT_SCRIPT_TIME); /* nobody else counts these */
   log_error("script_stopped", "state", vm->role);
   /* The one call that Lua permits from elsewhere: it sets flags that the interpreter polls. */
   lua_sethook(vm->lua, on_hook, LUA_MASKCOUNT, 1);
@@ -59,6 +61,7 @@ static void run(void *data)
   uv_mutex_lock(&self->mutex);
   while (!self->ended) {
     (void)uv_cond_timedwait(&self->wake, &self->mutex, WATCH_STEP_MS * 1000000ull);
+    log_sweep(0);
     uint64_t now_ms = uv_hrtime() / 1000000;
     for (unsigned i = 0; i < self->count && !self->ended; i++)
       look(&self->seen[i], now_ms);

@@ -2,11 +2,14 @@
 /* States of an exchange and the client's side of it. */
 #include "exchange/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "exchange/access_log.h"
 #include "exchange/internal.h"
 
 enum {
@@ -115,7 +118,7 @@ static void reset(struct exchange *exchange)
   list_init(&exchange->free_node);
 }
 
-static struct exchange *take(struct exchanges *all)
+struct exchange *exchange_take(struct exchanges *all)
 {
   struct exchange *exchange;
   if (list_empty(&all->free)) {
@@ -136,8 +139,7 @@ static struct exchange *take(struct exchanges *all)
     exchange->pin->uses++;
     exchange->record.snapshot = exchange->pin->snapshot;
   }
-  all->stats.requests++;
-  all->stats.active++;
+  stat_set(&all->stats.counts, STAT_IN_FLIGHT, ++all->stats.active);
   return exchange;
 }
 
@@ -158,23 +160,77 @@ void exchanges_pin(struct exchanges *all, struct exchange_pin *pin)
   unpin(old);
 }
 
-static void finish_log(struct exchange *exchange)
+void exchange_end(struct exchange *exchange)
 {
   struct exchanges *all = exchange->all;
   unpin(exchange->pin);
   exchange_enter(exchange, EX_FREE);
   reset(exchange);
-  all->stats.active--;
+  stat_set(&all->stats.counts, STAT_IN_FLIGHT, --all->stats.active);
   list_push(&all->free, &exchange->free_node);
+}
+
+static enum limit limit_of(const struct exchange *exchange)
+{
+  switch (exchange->record.error) {
+  case ERR_TARGET_TOO_LONG:
+    return LIMIT_TARGET;
+  case ERR_HEADERS_TOO_LARGE:
+    return LIMIT_HEADERS;
+  case ERR_REQUEST_TIMEOUT: /* a head that was read has a version */
+    return exchange->request.version == 0 ? LIMIT_HEADER_TIME : LIMIT_BODY_TIME;
+  case ERR_BODY_TOO_LARGE:
+    return LIMIT_BODY;
+  case ERR_CONNECT_TIMEOUT:
+    return LIMIT_CONNECT_TIME;
+  case ERR_UPSTREAM_TIMEOUT:
+    return LIMIT_READ_TIME;
+  case ERR_DEADLINE:
+    return LIMIT_HOOK_TIME;
+  default:
+    return LIMIT_NONE;
+  }
+}
+
+/* Texts of a record end without a NUL. */
+static const char *copy_text(char *into, size_t size, struct mg_text text)
+{
+  (void)snprintf(into, size, "%.*s", (int)text.length, text.data ? text.data : "");
+  return into;
+}
+
+static void report_limit(const struct exchange *exchange, enum limit limit)
+{
+  char client[64];
+  char host[128];
+  char id[64];
+  struct span id_at = exchange->request_id;
+  struct mg_text id_text = { span_text(&exchange->arena, id_at), id_at.len };
+  stats_limit(&exchange->all->stats.counts, limit);
+  log_warn("limit_exceeded", "limit", limit_name(limit), "client",
+           copy_text(client, sizeof(client), exchange_client_ip(exchange)), "host",
+           copy_text(host, sizeof(host), exchange->record.host), "request",
+           copy_text(id, sizeof(id), id_text));
 }
 
 static void count(struct exchange *exchange)
 {
-  struct exchange_stats *stats = &exchange->all->stats;
-  uint32_t class = exchange->record.status / 100;
-  stats->by_class[class < 6 ? class : 0]++;
-  stats->bytes_in += exchange->record.bytes_in;
-  stats->bytes_out += exchange->record.bytes_out;
+  struct stats *counts = &exchange->all->stats.counts;
+  const struct mg_request *record = &exchange->record;
+  uint32_t class = record->status / 100;
+  stat_add(counts, STAT_ANSWERS + (class < 6 ? class : 0), 1);
+  stat_add(counts, STAT_BYTES_IN, record->bytes_in);
+  stat_add(counts, STAT_BYTES_OUT, record->bytes_out);
+  stats_observe(counts, HISTOGRAM_REQUEST, (uint64_t)(record->total_s * 1e9));
+  if (record->first_byte_s >= 0)
+    stats_observe(counts, HISTOGRAM_UPSTREAM, (uint64_t)(record->first_byte_s * 1e9));
+  if (record->error == 0)
+    return;
+  if (record->error == ERR_CLIENT_GONE)
+    stat_add(counts, STAT_CLIENTS_GONE, 1);
+  enum limit limit = limit_of(exchange);
+  if (limit != LIMIT_NONE)
+    report_limit(exchange, limit);
 }
 
 /* A body that somebody waits for will never come. */
@@ -192,17 +248,16 @@ void exchange_finish(struct exchange *exchange, int keep)
   exchange->record.total_s = (double)(uv_hrtime() - exchange->started_ns) / 1e9;
   exchange_enter(exchange, EX_LOG);
   struct http_peer *client = exchange->client;
-  exchange->client = NULL;
   count(exchange);
-  struct exchanges *all = exchange->all;
-  if (all->on_log)
-    all->on_log(all->data, exchange);
+  if (exchange->all->access_log)
+    access_log_write(exchange->all->access_log, exchange);
+  exchange->client = NULL;
   uint32_t generation = exchange->record.generation;
   if (!exchange->waiting) {
     if (exchange->record.stages & 1u << MG_STAGE_LOG)
       exchange_stage(exchange, MG_STAGE_LOG);
     else
-      finish_log(exchange);
+      exchange_end(exchange);
   } else if (exchange->record.generation == generation) {
     end_body_wait(exchange, ERR_CLIENT_GONE); /* the stage ends, then the log stage follows */
   }
@@ -238,7 +293,7 @@ void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict)
   else if (exchange->record.stages & 1u << MG_STAGE_LOG)
     exchange_stage(exchange, MG_STAGE_LOG); /* the client left while the stage waited */
   else
-    finish_log(exchange);
+    exchange_end(exchange);
 }
 
 static void act_on_request(struct exchange *exchange, enum exchange_verdict verdict)
@@ -294,7 +349,7 @@ static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_ve
       answer_body(exchange, NULL, 0);
     break;
   case MG_STAGE_LOG:
-    finish_log(exchange);
+    exchange_end(exchange);
     break;
   case MG_STAGE_COUNT:
     CHECK(0);
@@ -310,7 +365,7 @@ static struct exchange *of(struct http_peer *peer)
 
 static const struct http_message *on_begin(struct http_peer *peer)
 {
-  struct exchange *exchange = take(peer->context);
+  struct exchange *exchange = exchange_take(peer->context);
   if (!exchange)
     return NULL;
   exchange->client = peer;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/list.h"
+#include "base/stats.h"
 #include "exchange/record.h"
 #include "exchange/stage.h"
 #include "net/cidr.h"
@@ -41,6 +42,7 @@ enum exchange_verdict {
   VERDICT_ABORT
 };
 
+struct access_log;
 struct exchange;
 struct exchanges;
 
@@ -63,16 +65,9 @@ struct exchange_config {
   char port_texts[2][8]; /* the same as texts: plain, TLS */
 };
 
-/* Counters of one worker, written by it alone and read by any thread. */
 struct exchange_stats {
-  uint64_t requests;
-  uint64_t by_class[6]; /* answers by status / 100; [0]: none was given */
-  uint64_t bytes_in;
-  uint64_t bytes_out;
-  uint64_t attempts;
-  uint64_t retries;
-  uint64_t upstream_errors;
-  uint64_t active;
+  struct stats counts; /* for other threads */
+  uint64_t active;     /* requests that live */
 };
 
 /* What requests are pinned to. Each holds one use of the pin it began with. */
@@ -88,10 +83,9 @@ struct exchanges {
   struct pool *pool;
   /* Runs a stage; when it waits, exchange_resume follows with its verdict. */
   enum exchange_verdict (*run)(void *data, struct exchange *exchange, enum mg_stage stage);
-  /* One line for the access log, or NULL. */
-  void (*on_log)(void *data, const struct exchange *exchange);
   void *data;
-  struct exchange_pin *pin; /* for new requests; NULL: none */
+  struct access_log *access_log; /* NULL: none */
+  struct exchange_pin *pin;      /* for new requests; NULL: none */
   struct exchange_config config;
   struct exchange_stats stats;
   uint32_t stages;      /* what a request that never reached Lua shows to it */
@@ -125,6 +119,7 @@ struct exchange {
   struct head outgoing; /* the request as it goes upstream; valid from REQUEST on */
   struct head response;
   struct head response_trailers;
+  struct span received_target; /* where a hook changed the target */
   struct span path;
   struct span host;
   struct span client_ip;
@@ -177,6 +172,8 @@ extern const struct http_events exchange_client_events;
 
 /* The stage that waited is over. May end: exchange. */
 void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict);
+/* The client's address, be the head read or not; while the client is there. */
+struct mg_text exchange_client_ip(const struct exchange *exchange);
 /* The exchange behind a slot, or NULL. */
 struct exchange *exchange_at(const struct exchanges *all, uint32_t slot);
 

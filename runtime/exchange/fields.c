@@ -35,6 +35,14 @@ void exchange_rebase(struct exchange *exchange)
         (struct mg_text){ mark + 1, (uint32_t)(record->target.data + target.len - mark - 1) };
 }
 
+struct mg_text exchange_client_ip(const struct exchange *exchange)
+{
+  const struct http_origin *origin = exchange->client ? exchange->client->origin : NULL;
+  if (exchange->record.client_ip.length > 0 || !origin)
+    return exchange->record.client_ip;
+  return (struct mg_text){ origin->ip, origin->ip_len };
+}
+
 static int read_path(struct exchange *exchange)
 {
   struct span target = exchange->request.target;
@@ -82,6 +90,8 @@ static int read_host(struct exchange *exchange)
 
 int exchange_match_target(struct exchange *exchange, struct span target)
 {
+  if (exchange->received_target.len == 0)
+    exchange->received_target = exchange->request.target;
   exchange->request.target = target;
   int err = read_path(exchange);
   exchange->texts_base = NULL;

@@ -45,7 +45,7 @@ static void retry(struct exchange *exchange)
 {
   exchange->body_sent = 0;
   exchange->request_ended = 0;
-  exchange->all->stats.retries++;
+  stat_add(&exchange->all->stats.counts, STAT_RETRIES, 1);
   exchange_enter(exchange, EX_RETRY);
   exchange_stage(exchange, MG_STAGE_RETRY);
 }
@@ -85,6 +85,28 @@ static int may_retry(const struct exchange *exchange, uint32_t reason, int sent)
          may_repeat(exchange, sent) && time_is_left(exchange);
 }
 
+static enum stat_id stat_of(int err)
+{
+  switch (err) {
+  case ERR_CONNECT:
+    return STAT_FAIL_CONNECT;
+  case ERR_CONNECT_TIMEOUT:
+  case ERR_UPSTREAM_TIMEOUT:
+    return STAT_FAIL_TIMEOUT;
+  case ERR_UPSTREAM_CLOSED:
+    return STAT_FAIL_CLOSED;
+  case ERR_UPSTREAM_PROTOCOL:
+    return STAT_FAIL_PROTOCOL;
+  case ERR_TLS_HANDSHAKE:
+  case ERR_TLS_UNTRUSTED:
+  case ERR_TLS_TRUNCATED:
+  case ERR_TLS_BROKEN:
+    return STAT_FAIL_TLS;
+  default:
+    return STAT_FAIL_OTHER;
+  }
+}
+
 /* The attempt is over without an answer. */
 static void fail(struct exchange *exchange, int err)
 {
@@ -114,7 +136,7 @@ static void fail(struct exchange *exchange, int err)
     forward_start(exchange);
     return;
   }
-  exchange->all->stats.upstream_errors++;
+  stat_add(&exchange->all->stats.counts, stat_of(err), 1);
   if (exchange->state == EX_UPSTREAM && may_retry(exchange, reason_of(err), was_ready))
     retry(exchange);
   else
@@ -304,7 +326,7 @@ void forward_start(struct exchange *exchange)
     exchange->attempt_ns = exchange->has_waited ? uv_hrtime() : exchange->started_ns;
   if (record->tries > 0)
     record->tries--;
-  all->stats.attempts++;
+  stat_add(&all->stats.counts, STAT_ATTEMPTS, 1);
   int err = pool_take(all->pool, record->endpoint, &timeouts, &upstream_events, exchange,
                       exchange->fresh_only, &exchange->upstream, &fresh);
   exchange->fresh_only = 0;
@@ -312,11 +334,14 @@ void forward_start(struct exchange *exchange)
   if (err < 0) {
     exchange->upstream = NULL;
     record->error = err;
+    stat_add(&all->stats.counts, stat_of(err), 1);
     if (may_retry(exchange, MG_RETRY_ERROR, 0))
       retry(exchange);
     else
       answer_error(exchange, err);
-  } else if (!fresh) {
+  } else if (fresh) {
+    stat_add(&all->stats.counts, STAT_CONNECTS, 1);
+  } else {
     on_ready(exchange->upstream);
   }
 }

@@ -13,6 +13,10 @@ enum {
 };
 
 void exchange_enter(struct exchange *exchange, enum exchange_state to);
+/* A fresh exchange in EX_HEAD; NULL: out of memory. */
+struct exchange *exchange_take(struct exchanges *all);
+/* Gives one in EX_LOG back. */
+void exchange_end(struct exchange *exchange);
 /* Runs a stage and acts on its verdict. May end: exchange. */
 void exchange_stage(struct exchange *exchange, enum mg_stage stage);
 /* Both peers are let go, then the log stage. `keep`: the client may send another request.

@@ -13,6 +13,23 @@ struct mg_text {
   uint32_t length;
 };
 
+/* A text at some distance behind the first byte of a route. */
+struct mg_name {
+  uint32_t at;
+  uint32_t length;
+};
+
+/* What a route is called in logs: part of the snapshot, written by snapshot/host.lua. */
+struct mg_route_names {
+  struct mg_name ingress;  /* its object */
+  struct mg_name space;    /* namespace of that */
+  struct mg_name service;  /* name of the Service */
+  struct mg_name port;     /* of the Service */
+  struct mg_name upstream; /* namespace-service-port */
+  struct mg_name path;
+  struct mg_name id;
+};
+
 /* One request and its answer. The record's memory lives as long as its worker, so reading through an
  * old pointer is safe; `generation` tells whether it is still the same request. */
 struct mg_request {
@@ -36,10 +53,11 @@ struct mg_request {
   double started_s;    /* wall clock, seconds */
 
   /* Decided by Lua in the request stages. */
-  void *snapshot;    /* struct mg_snapshot that this request is pinned to */
-  const void *route; /* of the snapshot's host part */
-  int32_t endpoint;  /* number from mg_endpoint; -1: none */
-  uint32_t stages;   /* bits of the stages that Lua wants to see: 1 << MG_STAGE_x */
+  void *snapshot;                     /* struct mg_snapshot that this request is pinned to */
+  const void *route;                  /* of the snapshot's host part */
+  const struct mg_route_names *names; /* of the route; null: no route */
+  int32_t endpoint;                   /* number from mg_endpoint; -1: none */
+  uint32_t stages; /* bits of the stages that Lua wants to see: 1 << MG_STAGE_x */
   uint32_t connect_ms;
   uint32_t send_ms;
   uint32_t read_ms;
@@ -49,6 +67,7 @@ struct mg_request {
   int64_t body_limit;      /* bytes of the request body, 0: no limit */
   uint32_t buffer_request; /* 1: the body is gathered whole before it goes upstream */
   uint32_t http10;         /* 1: HTTP/1.0 towards the upstream */
+  uint32_t no_log;         /* 1: no line in the access log */
 
   /* Facts of the answer, for the response and log stages. */
   uint32_t status;

@@ -27,6 +27,7 @@ struct endpoint {
 
 struct pool {
   struct net_loop *loop;
+  struct stats *stats;
   struct endpoint **endpoints;
   uint32_t count;
   uint32_t cap;
@@ -35,6 +36,12 @@ struct pool {
   uint8_t draining;
 };
 
+static void tell(const struct pool *pool)
+{
+  stat_set(pool->stats, STAT_UPSTREAM_BUSY, pool->open_count - pool->idle_count);
+  stat_set(pool->stats, STAT_UPSTREAM_IDLE, pool->idle_count);
+}
+
 static void leave(struct endpoint *endpoint, struct h1_client *client)
 {
   if (list_empty(&client->pool_node))
@@ -42,6 +49,7 @@ static void leave(struct endpoint *endpoint, struct h1_client *client)
   list_remove(&client->pool_node);
   endpoint->idle_count--;
   endpoint->pool->idle_count--;
+  tell(endpoint->pool);
 }
 
 static void on_idle(struct h1_client *client)
@@ -54,6 +62,7 @@ static void on_idle(struct h1_client *client)
   list_push(&endpoint->idle, &client->pool_node);
   endpoint->idle_count++;
   endpoint->pool->idle_count++;
+  tell(endpoint->pool);
 }
 
 static void on_gone(struct h1_client *client)
@@ -61,16 +70,18 @@ static void on_gone(struct h1_client *client)
   struct endpoint *endpoint = client->pool;
   leave(endpoint, client);
   endpoint->pool->open_count--;
+  tell(endpoint->pool);
 }
 
 static const struct h1_client_owner owner = { on_idle, on_gone };
 
-int pool_new(struct pool **out, struct net_loop *loop)
+int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
 {
   struct pool *pool = calloc(1, sizeof(*pool));
   if (!pool)
     return UV_ENOMEM;
   pool->loop = loop;
+  pool->stats = stats;
   *out = pool;
   return 0;
 }
@@ -184,6 +195,7 @@ int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeout
   if (client) {
     client->pool = endpoint;
     pool->open_count++;
+    tell(pool);
   }
   if (err < 0)
     return ERR_CONNECT;
@@ -194,14 +206,4 @@ int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeout
 const char *pool_name(const struct pool *pool, int endpoint)
 {
   return endpoint >= 0 && (uint32_t)endpoint < pool->count ? pool->endpoints[endpoint]->name : "";
-}
-
-uint32_t pool_open_count(const struct pool *pool)
-{
-  return pool->open_count;
-}
-
-uint32_t pool_idle_count(const struct pool *pool)
-{
-  return pool->idle_count;
 }

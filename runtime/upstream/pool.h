@@ -4,6 +4,7 @@
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
 
+#include "base/stats.h"
 #include "http/h1/client.h"
 
 struct pool;
@@ -14,7 +15,8 @@ struct pool_timeouts {
   uint64_t response_ms;
 };
 
-int pool_new(struct pool **out, struct net_loop *loop);
+/* `stats` (kept) is told how many connections there are. */
+int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats);
 /* Closes what is idle; connections in use close when they are released. */
 void pool_drain(struct pool *pool);
 void pool_free(struct pool *pool);
@@ -28,8 +30,5 @@ MG_MUST_USE int pool_take(struct pool *pool, int endpoint, const struct pool_tim
                           struct http_peer **out, int *fresh);
 /* "address:port" of an endpoint, borrowed; "" for an unknown number. */
 const char *pool_name(const struct pool *pool, int endpoint);
-/* Connections that exist, for metrics. */
-uint32_t pool_open_count(const struct pool *pool);
-uint32_t pool_idle_count(const struct pool *pool);
 
 #endif

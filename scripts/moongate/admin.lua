@@ -4,13 +4,17 @@
 local C = require("moongate.api.core")
 local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
+local explain = require("moongate.explain")
 local log = require("moongate.api.log")
+local metrics = require("moongate.admin.metrics")
 local process = require("moongate.control.process")
+local url = require("moongate.api.url")
 local vm = require("moongate.api.vm")
 
 local M = {}
 
 local ANSWER, GO_ON = 2, 0
+local METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 local gateway
 
@@ -32,6 +36,10 @@ pages["/readyz"] = function(ctx)
   ctx:respond(503, process.is_stopping() and "stopping\n" or "not ready: the first snapshot is not served yet\n")
 end
 
+pages["/metrics"] = function(ctx)
+  ctx:respond(200, metrics.page(gateway), { ["Content-Type"] = METRICS_TYPE })
+end
+
 pages["/snapshot"] = function(ctx)
   local summary = gateway and gateway.summary
   if not summary then
@@ -42,6 +50,37 @@ pages["/snapshot"] = function(ctx)
     page[key] = value
   end
   ctx:respond(200, page)
+end
+
+local function parameters(query)
+  local list = { header = {} }
+  for pair in (query or ""):gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    value = url.unescape((value:gsub("%+", " ")))
+    if name == "header" then
+      table.insert(list.header, value)
+    else
+      list[name] = value
+    end
+  end
+  return list
+end
+
+pages["/explain"] = function(ctx)
+  local subject = gateway and gateway:explainable()
+  if not subject then
+    ctx:respond(503, "no snapshot yet\n")
+  end
+  local asked = parameters(ctx.request.query_string)
+  if not asked.url then
+    ctx:respond(400, "say /explain?method=GET&url=http://host/path&header=Name:%20value\n")
+  end
+  local explained, err =
+    explain.explain(subject, asked.method or "GET", asked.url, asked.header, asked.client)
+  if not explained then
+    ctx:respond(400, err .. "\n")
+  end
+  ctx:respond(200, explained)
 end
 
 local function answer(request, generation)

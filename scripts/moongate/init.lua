@@ -9,6 +9,7 @@ local MODULES = {
   ip = "moongate.api.ip",
   json = "moongate.api.json",
   log = "moongate.api.log",
+  metrics = "moongate.api.metrics",
   regex = "moongate.api.regex",
   schema = "moongate.api.schema",
   shared = "moongate.api.shared",

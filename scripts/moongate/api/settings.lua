@@ -3,9 +3,11 @@
 -- Settings that C reads, from the vocabulary of moongate.settings. Runs in every thread that has
 -- connections of clients.
 local bit = require("bit")
+local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local vm = require("moongate.api.vm")
+local vocabulary = require("moongate.settings")
 
 local M = {}
 
@@ -26,6 +28,53 @@ local function request_fields(values)
   return bits
 end
 
+-- --- the access log ----------------------------------------------------------
+
+local JSON_FORMAT = '{"time":"$time_iso8601","remote_addr":"$remote_addr",'
+  .. '"remote_user":"$remote_user",'
+  .. '"request_id":"$req_id","method":"$request_method","host":"$host","uri":"$request_uri",'
+  .. '"protocol":"$server_protocol","status":$status,"bytes_sent":$body_bytes_sent,'
+  .. '"request_length":$request_length,"request_time":$request_time,"referer":"$http_referer",'
+  .. '"user_agent":"$http_user_agent","namespace":"$namespace","ingress":"$ingress_name",'
+  .. '"upstream_name":"$proxy_upstream_name","upstream_addr":"$upstream_addr",'
+  .. '"upstream_status":"$upstream_status","upstream_response_time":"$upstream_response_time",'
+  .. '"upstream_response_length":"$upstream_response_length"}'
+
+local ESCAPE_DEFAULT, ESCAPE_JSON, ESCAPE_NONE = 0, 1, 2
+
+-- The default format is one of JSON where JSON is asked for.
+local function log_format(values)
+  local format = values["log-format-upstream"]
+  local json = values["log-format-escape-json"]
+  if format == vocabulary.get("log-format-upstream").default then
+    json = json or C.mg_log_is_json() == 1
+    format = json and JSON_FORMAT or format
+  end
+  if json then
+    return format, ESCAPE_JSON
+  end
+  return format, values["log-format-escape-none"] and ESCAPE_NONE or ESCAPE_DEFAULT
+end
+
+local function set_text(text, value)
+  text.data, text.length = value, #value
+end
+
+local function apply_access_log(values)
+  local wanted = ffi.new("struct mg_access_log")
+  local off = values["disable-access-log"] or values["disable-http-access-log"]
+  local format, escape = log_format(values)
+  local own_path = values["http-access-log-path"]
+  local path = own_path ~= "" and own_path or values["access-log-path"]
+  local skip = table.concat(values["skip-access-log-urls"], "\n")
+  set_text(wanted.format, off and "" or format)
+  set_text(wanted.path, path)
+  set_text(wanted.skip, skip)
+  wanted.escape = escape
+  wanted.not_found = values["enable-access-log-for-default-backend"] and 1 or 0
+  C.mg_access_log(vm, wanted) -- C tells what is wrong in the log
+end
+
 --- Applies a whole table of typed settings (moongate.settings.read): times in ms, sizes in bytes.
 ---@param values table<string, any>
 function M.apply(values)
@@ -43,6 +92,7 @@ function M.apply(values)
   settings.proxy_protocol = values["use-proxy-protocol"] and 1 or 0
   settings.request_fields = request_fields(values)
   C.mg_settings_apply(vm)
+  apply_access_log(values)
   C.mg_trust_clear(vm)
   if values["use-forwarded-headers"] or values["use-proxy-protocol"] then
     for _, network in ipairs(values["proxy-real-ip-cidr"]) do

@@ -43,7 +43,11 @@ function M.options(own)
   return all
 end
 
-local function read_settings(list)
+--- Reads --set KEY=VALUE.
+---@param list string[]?
+---@return table<string, string>? values
+---@return string? err
+function M.read_settings(list)
   local values = {}
   for _, text in ipairs(list or {}) do
     local name, value = text:match("^([^=]+)=(.*)$")
@@ -128,7 +132,7 @@ function M.parse(options, ...)
   local ok
   ok, err = set_up_log(values)
   if ok then
-    values.settings, err = read_settings(values.set)
+    values.settings, err = M.read_settings(values.set)
   end
   if not err then
     values.certificates, err = read_certificates(values)

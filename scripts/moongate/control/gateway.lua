@@ -197,12 +197,16 @@ local function publish_model(self, model)
     model.default_certificate = self_signed(self)
   end
   local snapshot, number, found = self.publisher:build(model)
+  C.mg_snapshot_unref(self.snapshot)
+  self.snapshot = C.mg_snapshot_ref(snapshot)
   process.publish(snapshot, number)
   local faults = all_faults(self, model, found)
   report_faults(self, faults)
   model.faults = faults
   self.summary = report.summary(model)
   self.summary.number = number
+  self.published_at = C.mg_time_now()
+  self.failed = self.script_fault ~= nil
   self.model = model
   log.info("published", {
     snapshot = number,
@@ -257,13 +261,24 @@ function Gateway:turn()
     self.forced = false
     local ok, err = xpcall(self.refresh, debug.traceback, self, force)
     if not ok then
+      self.failed = true
       log.error("refresh_failed", { error = err })
     end
   until not self.forced
   self.busy = false
 end
 
+--- What moongate.explain works on; nil before the first snapshot.
+---@return moongate.Explainable?
+function Gateway:explainable()
+  if self.model then
+    return { model = self.model, snapshot = self.snapshot, plugins = self.loaded.plugins }
+  end
+end
+
 function Gateway:close()
+  C.mg_snapshot_unref(self.snapshot)
+  self.snapshot, self.model = nil, nil
   self.watch:close()
 end
 

@@ -10,6 +10,8 @@ local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
 local layout = require("moongate.snapshot.layout")
 local log = require("moongate.api.log")
+local metrics = require("moongate.api.metrics")
+local reader = require("moongate.snapshot.reader")
 local route = require("moongate.route")
 local upstreams = require("moongate.hooks.upstreams")
 local vm = require("moongate.api.vm")
@@ -21,8 +23,15 @@ local FAULT = layout.FLAG_FAULT
 local ROUTE = ffi.typeof("const struct mg_route *")
 local match = route.match
 
+local PATTERN_LIMIT = "pattern-effort"
+
 local NOT_FOUND, NO_ENDPOINT, SCRIPT, STOPPED =
   errors.NOT_FOUND, errors.NO_ENDPOINT, errors.SCRIPT, errors.DRAINING
+
+local failures = metrics.counter("moongate_plugin_errors_total", {
+  help = "Hooks that failed, by plugin and hook.",
+  labels = { "plugin", "hook" },
+})
 
 -- This thread's present generation of scripts: {registry, plans, global}. Requests keep the plan that
 -- they began with.
@@ -38,7 +47,7 @@ local function describe(err)
 end
 
 local function report(entry, hook, ctx, err)
-  M.failures = M.failures + 1
+  failures:add(1, { plugin = entry.plugin.name, hook = hook })
   log.error("plugin_failed", {
     plugin = entry.plugin.name,
     version = entry.plugin.version,
@@ -118,6 +127,7 @@ local function apply(request, plan)
   request.body_limit = plan.body_limit_bytes
   request.buffer_request = plan.buffer_request
   request.http10 = plan.http10
+  request.no_log = plan.no_log
   request.stages = bit.bor(request.stages, plan.stages)
 end
 
@@ -140,13 +150,21 @@ local function needs_ctx(plan)
   return plan.access or plan.balance or plan.upstream_request or plan.stages ~= 0
 end
 
+-- DESIGN D8: an error of that route, told and counted.
+local function refuse_pattern(request, found)
+  log.warn("limit_exceeded", { limit = PATTERN_LIMIT, route = reader.route_id(found) })
+  C.mg_count_limit(vm, PATTERN_LIMIT, #PATTERN_LIMIT)
+  return refuse(request, SCRIPT)
+end
+
 local function after_route(request, generation, found, code)
+  request.names = found.names
+  request.route = found
   if code then
-    return refuse(request, SCRIPT)
+    return refuse_pattern(request, found)
   elseif bit.band(found.flags, FAULT) ~= 0 then
     return refuse(request, NO_ENDPOINT)
   end
-  request.route = found
   local plan = generation_now.plans:get(request.snapshot, found.plan)
   if plan.fault then
     return refuse(request, NO_ENDPOINT)
@@ -297,7 +315,5 @@ end
 function M.generation()
   return generation_now
 end
-
-M.failures = 0
 
 return M

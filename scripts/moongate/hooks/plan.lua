@@ -72,6 +72,7 @@ local function numbers(plan, settings)
   plan.retry_on = retry_bits(plan.retry_on)
   plan.buffer_request = settings.buffer_request and 1 or 0
   plan.http10 = settings.http_version == "1.0" and 1 or 0
+  plan.no_log = settings.access_log == false and 1 or 0
 end
 
 local function add_hooks(plan, instances)

@@ -224,6 +224,30 @@ local function write_predicates(block, at, predicates)
   return list - at
 end
 
+-- What the access log calls the route: objects by kind, services as Ingresses name them.
+local function names_of(route, job)
+  local source = route.source or {}
+  local service = job.service_source(route) or {}
+  local upstream = route.service or ""
+  if service.namespace and service.name and service.port then
+    upstream = ("%s-%s-%s"):format(service.namespace, service.name, service.port)
+  end
+  return {
+    ingress = source.name or "",
+    space = source.namespace or "",
+    service = service.name or "",
+    port = tostring(service.port or ""),
+    upstream = upstream,
+  }
+end
+
+local function write_names(block, at, names)
+  for name, text in pairs(names) do
+    local text_at = block:put(text)
+    set_span(ffi.cast(ROUTE, block.data + at).names[name], at, text_at, text)
+  end
+end
+
 local function write_route(block, item, job)
   local route = item.route
   local at = block:take(SIZES.route)
@@ -245,6 +269,9 @@ local function write_route(block, item, job)
   set_span(into.path, at, path_at, item.path)
   set_span(into.source, at, source_at, source)
   set_span(into.fault, at, fault_at, fault)
+  set_span(into.names.id, at, id_at, route.id)
+  set_span(into.names.path, at, path_at, item.path)
+  write_names(block, at, names_of(route, job))
   return at
 end
 
@@ -331,7 +358,8 @@ end
 
 --- Lays `entry` out in `block`.
 ---
---- `job` holds `encode`, and `plan_id(route)` and `service_id(route)`, which intern. Filled in:
+--- `job` holds `encode`, `plan_id(route)` and `service_id(route)`, which intern, and
+--- `service_source(route)`, the object of its service. Filled in:
 --- `faults`, and `regexes`, whose patterns the caller gives to the part.
 ---@param block moongate.Block
 ---@param entry table  a host of the model

@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- What the bytes of a part mean. The writer fills these structs in the control thread, the workers
--- read them in place. C looks into none of them.
+-- read them in place. C looks into none of them but mg_route_names (exchange/record.h), whose texts
+-- count from the route.
 --
 -- Texts of a route count from the route's first byte (`at` + `length`), all else from the part's
 -- first byte. Every struct is a multiple of 8 bytes and stands at one.
 local ffi = require("ffi")
+
+require("moongate.api.core")
 
 local M = {}
 
@@ -42,6 +45,7 @@ struct mg_route {
   struct mg_span path;
   struct mg_span source;         /* JSON text of the model's `source`, or nothing */
   struct mg_span fault;          /* with FLAG_FAULT: what is wrong */
+  struct mg_route_names names;
 };
 
 struct mg_host {

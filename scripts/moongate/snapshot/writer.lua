@@ -194,6 +194,10 @@ local function host_record(self, entry)
       return self.services:hold(name)
     end)
   end
+  function job.service_source(route)
+    local held = route.service and self.services:get(route.service)
+    return held and held.service and held.service.source
+  end
   function job.plan_id(route)
     return hold(record.plans, seen_plans, plan_text(self, route), function(text)
       return plan_record(self, text)

@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Manifests and scripts of folders, read once: what `check` and `explain` work on.
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local folder = require("moongate.control.source.folder")
+local gateway = require("moongate.control.gateway")
+local publish = require("moongate.control.publish")
+local scripts = require("moongate.api.scripts")
+
+local M = {}
+
+local CLASS = {
+  path = "(built in)",
+  text = "apiVersion: networking.k8s.io/v1\nkind: IngressClass\n"
+    .. "metadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx}\n",
+}
+
+-- Manifests of an application seldom hold the class of the cluster that they are for.
+local function with_class(files)
+  for _, file in ipairs(files) do
+    if file.text and file.text:find("kind:%s*[\"']?IngressClass") then
+      return files
+    end
+  end
+  local all = { CLASS }
+  for i, file in ipairs(files) do
+    all[i + 1] = file
+  end
+  return all
+end
+
+local function fault_of(err)
+  local file, line, message = err:match("^(.-):(%d+): (.*)$")
+  return {
+    severity = "error",
+    object = "script",
+    file = file,
+    line = tonumber(line),
+    column = file and 1 or nil,
+    message = message or err,
+  }
+end
+
+-- Every file is compiled, so that each error of syntax is told; they run when there is none.
+local function load_scripts(files, faults)
+  local texts, sound = {}, true
+  for _, file in ipairs(files) do
+    local err = file.err and ("%s: %s"):format(file.path, file.err)
+    if not err then
+      err = select(2, loadstring(file.text, "@" .. file.path))
+      texts[#texts + 1] = { path = file.path, name = file.name, text = file.text }
+    end
+    if err then
+      sound = false
+      faults[#faults + 1] = fault_of(err)
+    end
+  end
+  if sound then
+    local loaded, err = scripts.load(texts)
+    if loaded then
+      return loaded
+    end
+    faults[#faults + 1] = fault_of(err)
+  end
+  return { plugins = {}, routes = {}, settings = {} }
+end
+
+local function settings_of(loaded, own)
+  local values = {}
+  for _, declared in ipairs(loaded.settings) do
+    for name, value in pairs(declared.value) do
+      values[name:gsub("_", "-")] = tostring(value)
+    end
+  end
+  for name, value in pairs(own or {}) do
+    values[name] = value
+  end
+  return values
+end
+
+---@class moongate.Judged : moongate.Explainable
+---@field store moongate.Store
+---@field files integer
+local Judged = {}
+Judged.__index = Judged
+
+--- Lets go of the snapshot.
+function Judged:close()
+  if self.snapshot then
+    C.mg_snapshot_unref(self.snapshot)
+    self.publisher.writer:close()
+    self.snapshot = nil
+  end
+end
+
+--- Reads everything and builds model and snapshot. To be closed.
+---@param sources moongate.Sources
+---@param resolve fun(host: string): string[]?, string?
+---@return moongate.Judged
+function M.read(sources, resolve)
+  local manifests = folder.scan(sources.manifests, folder.is_manifest)
+  local files = folder.scan(sources.scripts, folder.is_script)
+  local faults = {}
+  local loaded = load_scripts(files, faults)
+  local values = settings_of(loaded, sources.settings)
+  local model, store = gateway.model(sources, with_class(manifests), loaded, values, resolve)
+  local publisher = publish.new()
+  local snapshot, _, found = publisher:build(model)
+  for _, list in ipairs({ faults, found }) do
+    for _, fault in ipairs(list) do
+      table.insert(model.faults, fault)
+    end
+  end
+  return setmetatable({
+    model = model,
+    store = store,
+    snapshot = snapshot,
+    publisher = publisher,
+    plugins = loaded.plugins,
+    files = #manifests + #files,
+  }, Judged)
+end
+
+--- Whether there is something at a path: "folder", "file" or nil.
+---@param path string
+---@return "folder"|"file"|nil
+function M.kind(path)
+  local kind = C.mg_file_stat(path, ffi.new("uint64_t[1]"))
+  return kind == 2 and "folder" or kind == 1 and "file" or nil
+end
+
+return M

@@ -1,0 +1,231 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Why a request goes where it goes: hosts and routes that were considered, plugins in their order, the
+-- endpoints of the service and the one that the balancer would choose. Works in the control thread on
+-- any model and snapshot; nothing is sent.
+local ffi = require("ffi")
+
+local C = require("moongate.api.core")
+local balance = require("moongate.balance")
+local json = require("moongate.api.json")
+local plan = require("moongate.hooks.plan")
+local probe = require("moongate.explain.probe")
+local reader = require("moongate.snapshot.reader")
+local registry = require("moongate.hooks.registry")
+local route = require("moongate.route")
+local variables = require("moongate.hooks.variables")
+
+local M = {}
+
+local ROUTE = ffi.typeof("const struct mg_route *")
+local HOOKS = {
+  "rewrite",
+  "access",
+  "upstream_request",
+  "request_body",
+  "response",
+  "response_body",
+  "log",
+}
+
+---@class moongate.Explainable
+---@field model table
+---@field snapshot ffi.cdata*
+---@field plugins moongate.Plugin[]  of scripts
+
+local function string_of(text)
+  return text.data ~= nil and ffi.string(text.data, text.length) or ""
+end
+
+-- --- plugins and settings ----------------------------------------------------
+
+local function hooks_of(plugin)
+  local names = json.array({})
+  for _, name in ipairs(HOOKS) do
+    if plugin[name] then
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
+local function describe_plan(out, text, plugins)
+  local made = plan.new(text, registry.new(plugins))
+  out.settings = text.settings
+  out.plan_fault = made.fault
+  out.plugins = json.array({})
+  local configs = {}
+  for _, wanted in ipairs(text.plugins or {}) do
+    configs[wanted.id or wanted.name] = wanted.config
+  end
+  if made.fault then -- none of them runs
+    for i, wanted in ipairs(text.plugins or {}) do
+      out.plugins[i] = { name = wanted.name, id = wanted.id, config = wanted.config }
+    end
+  end
+  for i, instance in ipairs(made.instances or {}) do
+    local plugin = instance.plugin
+    out.plugins[i] = {
+      name = plugin.name,
+      id = instance.id,
+      stage = plugin.stage,
+      hooks = hooks_of(plugin),
+      config = configs[instance.id or plugin.name],
+    }
+  end
+end
+
+-- --- the service -------------------------------------------------------------
+
+local function new_balances()
+  return balance.new({
+    decode = function(text)
+      return assert(json.decode(text))
+    end,
+    now = function()
+      return C.mg_time_monotonic()
+    end,
+  })
+end
+
+local function name_of(endpoint)
+  local form = endpoint.address:find(":", 1, true) and "[%s]:%d" or "%s:%d"
+  return form:format(endpoint.address, endpoint.port)
+end
+
+-- What the balancer says of this request now; without a key each worker has a turn of its own.
+local function choose(service, id, request, generation)
+  local balancer = new_balances():of(service, id)
+  local key = balancer.hash_key and variables.fill(request, generation, balancer.hash_key) or nil
+  local endpoint = balancer:pick(request, generation, nil, key)
+  return endpoint and name_of(endpoint), key
+end
+
+local function describe_service(out, snapshot, id, request, generation)
+  local service = reader.service(snapshot, id)
+  if not service then
+    return
+  end
+  local rest = json.decode(reader.service_rest(service)) or {}
+  local endpoints = json.array({})
+  for i, endpoint in ipairs(reader.endpoints(service)) do
+    endpoints[i] = { address = name_of(endpoint), weight = endpoint.weight, zone = endpoint.zone }
+  end
+  out.service = {
+    name = reader.text(service, service.name),
+    protocol = rest.protocol,
+    balance = rest.balance,
+    affinity = rest.affinity,
+    endpoints = endpoints,
+  }
+  if #endpoints > 0 then
+    out.service.choice, out.service.key = choose(service, id, request, generation)
+    out.service.by_key = out.service.key ~= nil
+  end
+end
+
+-- --- the whole ---------------------------------------------------------------
+
+local function object_of(source)
+  if source and source.kind and source.name then
+    local namespace = source.namespace and source.namespace .. "/" or ""
+    return ("%s %s%s"):format(source.kind, namespace, source.name)
+  end
+end
+
+-- Faults of the route's own object, else of the file and line that it comes from.
+local function faults_of(model, source)
+  local list = json.array({})
+  local object = object_of(source)
+  for _, fault in ipairs(model.faults or {}) do
+    local same = object and fault.object == object
+      or source and not object and fault.file == source.file and fault.line == source.line
+    if same then
+      list[#list + 1] = { severity = fault.severity, field = fault.field, message = fault.message }
+    end
+  end
+  return list
+end
+
+local function decode_sources(explained)
+  for _, candidate in ipairs(explained.candidates) do
+    candidate.source = candidate.source and json.decode(candidate.source) or nil
+  end
+end
+
+local function describe_route(out, subject, request, generation)
+  local found, code = route.match(subject.snapshot, request, generation)
+  if found == nil then
+    out.outcome = "404: no route matches"
+    return
+  end
+  found = ffi.cast(ROUTE, found)
+  local text = reader.plans(function(text)
+    return assert(json.decode(text))
+  end):get(subject.snapshot, found.plan)
+  describe_plan(out, text, subject.plugins)
+  describe_service(out, subject.snapshot, found.service, request, generation)
+  out.faults = faults_of(subject.model, out.route and out.route.source)
+  local fault = reader.route_fault(found)
+  if code then
+    out.outcome = "500: a pattern went over its limit of effort"
+  elseif fault or out.plan_fault then
+    out.outcome = "503: " .. (fault or out.plan_fault)
+  elseif found.service < 0 then
+    out.outcome = #out.plugins > 0 and "a plugin answers, else 404" or "404: there is no service"
+  elseif not out.service or #out.service.endpoints == 0 then
+    out.outcome = "503: the service has no endpoint that is ready"
+  else
+    out.outcome = "goes to " .. (out.service.choice or out.service.name)
+  end
+end
+
+local function explain(subject, method, request, generation)
+  local explained = route.explain(subject.snapshot, request, generation)
+  decode_sources(explained)
+  local out = {
+    request = {
+      method = method,
+      host = string_of(request.host),
+      path = string_of(request.path),
+      query = request.query.data ~= nil and string_of(request.query) or nil,
+      client = string_of(request.client_ip),
+      secure = request.secure == 1,
+    },
+    hosts = json.array(explained.hosts),
+    candidates = json.array(explained.candidates),
+    route = explained.route,
+  }
+  describe_route(out, subject, request, generation)
+  return out
+end
+
+--- Explains one request.
+---@param subject moongate.Explainable
+---@param method string
+---@param address string     a URL, or a path
+---@param headers string[]?  lines `Name: value`
+---@param client string?     address of the client
+---@return table? explained  see explain/text.lua for its reading
+---@return string? err       the request cannot be one
+function M.explain(subject, method, address, headers, client)
+  local url, err = probe.parse_url(address)
+  if not url then
+    return nil, err
+  end
+  local asked
+  asked, err = probe.new(method, url, headers, client)
+  if not asked then
+    return nil, err
+  end
+  asked.request.snapshot = subject.snapshot
+  local ok, result = xpcall(explain, debug.traceback, subject, method, asked.request,
+    asked.generation)
+  asked:close()
+  if not ok then
+    error(result, 0)
+  end
+  return result
+end
+
+return M
