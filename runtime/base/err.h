@@ -29,6 +29,8 @@
   X(ERR_STATE, -10022, 500, "the call does not fit the request's state")                           \
   X(ERR_LIMIT, -10023, 503, "a limit was reached")                                                 \
   X(ERR_DEADLINE, -10024, 504, "the hook's deadline passed")                                       \
+  X(ERR_FIELD_TOO_LONG, -10026, 400, "a header field is too large")                                \
+  X(ERR_METHOD, -10027, 405, "this method is not served here")                                     \
   X(ERR_BAD_FIELD, -10025, 500, "the field's name or value is not valid")                          \
   X(ERR_BAD_PROXY_HEADER, -10030, 400, "the PROXY header is not valid")                            \
   X(ERR_TLS_HANDSHAKE, -10031, 502, "the TLS handshake failed")                                    \

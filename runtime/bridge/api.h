@@ -276,7 +276,8 @@ int32_t mg_test_serve(struct mg_vm *vm, struct mg_snapshot *snapshot);
 /* Settings of a thread, read when mg_settings_apply is called: bridge/api_settings.c */
 struct mg_settings {
   uint32_t client_header_ms, client_body_ms, keep_alive_ms, client_send_ms, tunnel_ms;
-  uint32_t header_bytes, target_bytes, fields;
+  uint32_t header_bytes, target_bytes, fields, field_bytes;
+  uint32_t drop_underscores;
   uint32_t request_fields; /* bits of enum exchange_fields */
   uint32_t public_http_port, public_https_port;
   uint32_t keep_alive_requests;

@@ -134,9 +134,12 @@ void mg_settings_apply(struct mg_vm *vm)
                  settings->public_http_port & 0xffff);
   (void)snprintf(all->config.port_texts[1], sizeof(all->config.port_texts[1]), "%u",
                  settings->public_https_port & 0xffff);
-  vm->server->limits = (struct http_limits){ .head_bytes = settings->header_bytes,
-                                             .target_bytes = settings->target_bytes,
-                                             .fields = settings->fields };
+  vm->server->limits =
+      (struct http_limits){ .head_bytes = settings->header_bytes,
+                            .target_bytes = settings->target_bytes,
+                            .fields = settings->fields,
+                            .field_bytes = settings->field_bytes,
+                            .drop_underscores = (uint8_t)settings->drop_underscores };
   vm->server->timeouts = (struct h1_server_timeouts){ .head_ms = settings->client_header_ms,
                                                       .body_ms = settings->client_body_ms,
                                                       .keep_alive_ms = settings->keep_alive_ms,

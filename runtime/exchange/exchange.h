@@ -124,6 +124,8 @@ struct exchange {
   struct span host;
   struct span client_ip;
   struct span request_id;
+  struct span forwarded_proto; /* what a trusted proxy says; empty: nothing */
+  struct span forwarded_host;
   struct buf body;        /* request bytes not sent yet, or kept for another attempt */
   size_t body_sent;       /* of `body` */
   struct buf answer;      /* response bytes held while Lua looks at the head, or our own body */

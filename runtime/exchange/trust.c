@@ -44,6 +44,22 @@ static void read_forwarded_for(struct exchange *exchange, struct span list)
   }
 }
 
+/* The first element of a list field: the hop next to the client wrote it. */
+static struct span first_of(const struct exchange *exchange, enum field_id id)
+{
+  int at = head_find_id(&exchange->request, id, 0);
+  if (at < 0)
+    return (struct span){ 0 };
+  struct span value = exchange->request.fields[at].value;
+  const char *text = span_text(&exchange->arena, value);
+  const char *comma = value.len > 0 ? memchr(text, ',', value.len) : NULL;
+  if (comma)
+    value.len = (uint32_t)(comma - text);
+  while (value.len > 0 && text[value.len - 1] == ' ')
+    value.len--;
+  return value;
+}
+
 int trust_read(struct exchange *exchange)
 {
   const struct http_origin *origin = exchange->client->origin;
@@ -59,12 +75,12 @@ int trust_read(struct exchange *exchange)
     last = at;
   if (last >= 0)
     read_forwarded_for(exchange, head->fields[last].value);
-  int proto = head_find_id(head, FIELD_X_FORWARDED_PROTO, 0);
-  if (proto >= 0) {
-    struct span value = head->fields[proto].value;
+  exchange->forwarded_proto = first_of(exchange, FIELD_X_FORWARDED_PROTO);
+  exchange->forwarded_host = first_of(exchange, FIELD_X_FORWARDED_HOST);
+  struct span proto = exchange->forwarded_proto;
+  if (proto.len > 0)
     exchange->record.secure =
-        (uint32_t)text_equal(span_text(&exchange->arena, value), value.len, "https", 5);
-  }
+        (uint32_t)text_equal(span_text(&exchange->arena, proto), proto.len, "https", 5);
   return 0;
 }
 
@@ -130,9 +146,12 @@ static int put_forwarded(struct exchange *exchange)
   int err = put_forwarded_for(exchange);
   if (err == 0)
     err = put_own(exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", scheme, strlen(scheme));
-  if (err == 0 && exchange->request.host.len > 0 &&
-      !(exchange->trusted && head_find_id(&exchange->outgoing, FIELD_X_FORWARDED_HOST, 0) >= 0))
-    err = put_span(exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", exchange->request.host);
+  struct span host =
+      exchange->forwarded_host.len > 0 ? exchange->forwarded_host : exchange->request.host;
+  if (err == 0 && host.len > 0)
+    err = put_span(exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", host);
+  if (err == 0 && exchange->forwarded_host.len > 0)
+    err = put_span(exchange, FIELD_HOST, "Host", host); /* the name that the client asked for */
   if (err == 0)
     err = put_own(exchange, FIELD_X_FORWARDED_PORT, "X-Forwarded-Port", port, strlen(port));
   return err;
@@ -140,6 +159,11 @@ static int put_forwarded(struct exchange *exchange)
 
 static int put_scheme(struct exchange *exchange)
 {
+  struct span proto = exchange->forwarded_proto;
+  if (proto.len > 0) {
+    int err = put_span(exchange, FIELD_X_FORWARDED_SCHEME, "X-Forwarded-Scheme", proto);
+    return err < 0 ? err : put_span(exchange, FIELD_X_SCHEME, "X-Scheme", proto);
+  }
   const char *scheme = exchange->record.secure ? "https" : "http";
   int err = put(exchange, FIELD_X_FORWARDED_SCHEME, "X-Forwarded-Scheme", scheme, strlen(scheme));
   return err < 0 ? err : put(exchange, FIELD_X_SCHEME, "X-Scheme", scheme, strlen(scheme));

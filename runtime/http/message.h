@@ -12,6 +12,8 @@ struct http_limits {
   uint32_t head_bytes;
   uint32_t target_bytes;
   uint32_t fields;
+  uint32_t field_bytes;     /* of one line, 0: no limit of its own */
+  uint8_t drop_underscores; /* fields with `_` in their name: a CGI behind would take it for `-` */
 };
 
 /* What is parsed into: heads share the arena. */

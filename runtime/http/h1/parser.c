@@ -82,8 +82,15 @@ static int on_value_complete(llhttp_t *llhttp)
   while (value.len > 0 &&
          (text[value.at + value.len - 1] == ' ' || text[value.at + value.len - 1] == '\t'))
     value.len--;
-  if (head->count >= parser->limits->fields)
+  const struct http_limits *limits = parser->limits;
+  if (head->count >= limits->fields)
     return fail(parser, ERR_HEADERS_TOO_LARGE);
+  if (limits->field_bytes > 0 && parser->name.len + value.len + 4 > limits->field_bytes)
+    return fail(parser, ERR_FIELD_TOO_LONG);
+  if (limits->drop_underscores && memchr(text + parser->name.at, '_', parser->name.len)) {
+    parser->name = parser->value = (struct span){ 0 };
+    return 0;
+  }
   int err = head_add_span(head, message->arena, parser->name, value);
   parser->name = parser->value = (struct span){ 0 };
   return err < 0 ? fail(parser, err) : 0;
@@ -140,8 +147,7 @@ static int64_t host_length(const char *text, uint32_t len)
   return at;
 }
 
-/* reg-name, IPv4 or [IPv6] and a port (RFC 3986 3.2.2), without userinfo. Empty is permitted: RFC
- * 9112 3.2 wants such a Host where the target has no authority. */
+/* reg-name, IPv4 or [IPv6] and a port (RFC 3986 3.2.2), without userinfo, or nothing. */
 static int host_is_valid(const char *text, uint32_t len)
 {
   if (len == 0)
@@ -183,16 +189,26 @@ static int split_absolute(struct head *head, const struct buf *arena)
   return head->host.len > 0 ? 0 : ERR_BAD_REQUEST;
 }
 
+/* RFC 9110 7.1 has no fragment in a target. Clients that send one mean the page: nginx takes it off. */
+static void drop_fragment(struct head *head, const struct buf *arena)
+{
+  const char *text = span_text(arena, head->target);
+  const char *mark = head->target.len > 0 ? memchr(text, '#', head->target.len) : NULL;
+  if (mark)
+    head->target.len = (uint32_t)(mark - text);
+}
+
 static int check_target(struct h1_parser *parser, struct head *head)
 {
   struct buf *arena = parser->message->arena;
   if (parser->llhttp.method == HTTP_CONNECT)
-    return ERR_NOT_IMPLEMENTED;
+    return ERR_METHOD;
+  drop_fragment(head, arena);
   if (head->target.len == 0)
     return ERR_BAD_REQUEST;
   const char *text = span_text(arena, head->target);
   for (uint32_t i = 0; i < head->target.len; i++) {
-    if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f || text[i] == '#')
+    if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f)
       return ERR_BAD_REQUEST;
   }
   if (text[0] == '/')
@@ -238,6 +254,9 @@ static int check_request(struct h1_parser *parser, struct head *head)
     if (head->host.len == 0)
       head->host = value;
   }
+  if (head->host.len == 0 &&
+      head->version == 11) /* RFC 9110 4.2.1: no http URI has an empty host */
+    return ERR_BAD_REQUEST;
   int expect = head_find_id(head, FIELD_EXPECT, 0);
   if (expect >= 0 && head->version == 11) {
     struct span value = head->fields[expect].value;

@@ -86,7 +86,9 @@ function M.apply(values)
   settings.tunnel_ms = values["tunnel-timeout"]
   settings.header_bytes = values["max-header-size"]
   settings.target_bytes = values["large-client-header-buffers"].size
+  settings.field_bytes = values["large-client-header-buffers"].size
   settings.fields = values["max-headers"]
+  settings.drop_underscores = values["enable-underscores-in-headers"] and 0 or 1
   settings.public_http_port = values["public-http-port"]
   settings.public_https_port = values["public-https-port"]
   settings.proxy_protocol = values["use-proxy-protocol"] and 1 or 0

@@ -13,7 +13,7 @@ local probe = require("moongate.explain.probe")
 local reader = require("moongate.snapshot.reader")
 local registry = require("moongate.hooks.registry")
 local route = require("moongate.route")
-local variables = require("moongate.hooks.variables")
+local variables = require("moongate.api.variables")
 
 local M = {}
 
