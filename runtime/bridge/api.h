@@ -207,11 +207,12 @@ struct mg_request *mg_probe_request(struct mg_probe *probe);
 void mg_probe_free(struct mg_probe *probe);
 
 /* Upstreams: bridge/api_upstream.c */
-/* The number of an endpoint in this worker, for record.endpoint; UV_EINVAL when `address` is not an IP
+/* The number of an endpoint in this worker, for record.endpoint, until mg_endpoint_release; UV_EINVAL when `address` is not an IP
  * address or `unix:/path`. `tls` null: plain. */
 int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
                     struct mg_tls_client *tls);
 
+void mg_endpoint_release(struct mg_vm *vm, int32_t endpoint);
 /* Waits for the addresses of a host name, by the system's resolver in a thread of its own. */
 int32_t mg_wait_resolve(struct mg_vm *vm, const char *name, uint32_t length);
 /* What came of it: addresses, each ended by a newline. Valid until the next resolution. */
@@ -411,6 +412,8 @@ void mg_part_unref(struct mg_part *part);
 struct mg_draft *mg_draft_new(uint64_t number);
 int32_t mg_draft_host(struct mg_draft *draft, const char *name, uint32_t length,
                       struct mg_part *part);
+/* A host whose name matches `regex`, which the part keeps; asked in this order, after all names. */
+int32_t mg_draft_alias(struct mg_draft *draft, const struct mg_regex *regex, struct mg_part *part);
 int32_t mg_draft_service(struct mg_draft *draft, uint32_t id, struct mg_part *part);
 int32_t mg_draft_plan(struct mg_draft *draft, uint32_t id, struct mg_part *part);
 /* `name` is lower case; "*.a.test" covers one label, "" is the default certificate. */
@@ -424,6 +427,9 @@ void mg_draft_free(struct mg_draft *draft);
 struct mg_snapshot *mg_snapshot_ref(struct mg_snapshot *snapshot);
 /* From any thread; null is permitted. */
 void mg_snapshot_unref(struct mg_snapshot *snapshot);
+/* Bytes of the first host whose pattern the name matches, or null. */
+const char *mg_snapshot_alias(const struct mg_snapshot *snapshot, const char *name,
+                              uint32_t length);
 /* One more than the greatest service id. */
 uint32_t mg_snapshot_service_count(const struct mg_snapshot *snapshot);
 uint64_t mg_snapshot_number(const struct mg_snapshot *snapshot);

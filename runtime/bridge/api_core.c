@@ -134,6 +134,8 @@ void mg_settings_apply(struct mg_vm *vm)
                  settings->public_http_port & 0xffff);
   (void)snprintf(all->config.port_texts[1], sizeof(all->config.port_texts[1]), "%u",
                  settings->public_https_port & 0xffff);
+  pool_configure(vm->pool, settings->upstream_idle_count, settings->upstream_idle_ms,
+                 settings->tunnel_ms);
   vm->server->limits =
       (struct http_limits){ .head_bytes = settings->header_bytes,
                             .target_bytes = settings->target_bytes,

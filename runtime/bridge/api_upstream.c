@@ -24,6 +24,11 @@ int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint
   return pool_endpoint(vm->pool, text, (uint16_t)port, tls ? vm->secure : NULL, tls);
 }
 
+void mg_endpoint_release(struct mg_vm *vm, int32_t endpoint)
+{
+  pool_release(vm->pool, endpoint);
+}
+
 static void keep_addresses(struct mg_vm *vm, const struct addrinfo *list)
 {
   vm->resolved.len = 0;

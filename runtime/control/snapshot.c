@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "bridge/api.h"
 #include "control/names.h"
 #include "control/part.h"
 #include "tls/certificate.h"
@@ -21,10 +22,23 @@ struct part_array {
   uint32_t count;
 };
 
+/* A host by a pattern of its name. The regex is the part's. */
+struct alias {
+  const struct mg_regex *regex;
+  struct mg_part *part;
+};
+
+struct alias_array {
+  struct alias *items;
+  uint32_t count;
+  uint32_t cap;
+};
+
 struct mg_snapshot {
   atomic_uint references;
   uint64_t number;
   struct names hosts; /* of struct mg_part */
+  struct alias_array aliases;
   struct part_array services;
   struct part_array plans;
   struct names certificates; /* of struct mg_certificate */
@@ -80,6 +94,9 @@ static const char *array_bytes(const struct part_array *array, uint32_t id)
 static void snapshot_free(struct mg_snapshot *snapshot)
 {
   names_fini(&snapshot->hosts, drop_part);
+  for (uint32_t i = 0; i < snapshot->aliases.count; i++)
+    part_unref(snapshot->aliases.items[i].part);
+  free(snapshot->aliases.items);
   array_fini(&snapshot->services);
   array_fini(&snapshot->plans);
   names_fini(&snapshot->certificates, drop_certificate);
@@ -109,6 +126,21 @@ int32_t mg_draft_host(struct mg_draft *draft, const char *name, uint32_t length,
     return ERR_NO_MEMORY;
   part_ref(part);
   part_unref(replaced);
+  return 0;
+}
+
+int32_t mg_draft_alias(struct mg_draft *draft, const struct mg_regex *regex, struct mg_part *part)
+{
+  struct alias_array *array = &draft->snapshot->aliases;
+  if (array->count == array->cap) {
+    uint32_t cap = array->cap ? array->cap * 2 : 4;
+    struct alias *items = realloc(array->items, cap * sizeof(*items));
+    if (!items)
+      return ERR_NO_MEMORY;
+    array->items = items;
+    array->cap = cap;
+  }
+  array->items[array->count++] = (struct alias){ regex, part_ref(part) };
   return 0;
 }
 
@@ -192,6 +224,16 @@ const char *mg_snapshot_wildcard(const struct mg_snapshot *snapshot, const char 
       return bytes;
   }
   cursor[0] = length;
+  return NULL;
+}
+
+const char *mg_snapshot_alias(const struct mg_snapshot *snapshot, const char *name, uint32_t length)
+{
+  for (uint32_t i = 0; i < snapshot->aliases.count; i++) {
+    const struct alias *alias = &snapshot->aliases.items[i];
+    if (mg_regex_match(alias->regex, name, length, NULL, 0) > 0)
+      return part_bytes(alias->part);
+  }
   return NULL;
 }
 

@@ -5,14 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/err.h"
 
 enum {
   IDLE_PER_ENDPOINT = 320,
   IDLE_MS = 60000,
   TUNNEL_MS = 3600000,
-  ENDPOINTS_MAX = 1 << 20
+  ENDPOINTS_MAX = 1 << 20,
+  BUCKETS = 4096,
+  REUSE_MS = 600000
 };
 
 struct endpoint {
@@ -21,6 +22,12 @@ struct endpoint {
   int (*secure)(struct stream *stream, void *data);
   void *secure_data;
   struct list idle;
+  struct list node;       /* of pool->released, while nobody has its number */
+  struct endpoint *chain; /* the next one with that hash */
+  uint64_t released_ms;
+  uint32_t number;
+  uint32_t uses;
+  uint32_t open_count;
   uint32_t idle_count;
   char name[64];
 };
@@ -29,6 +36,11 @@ struct pool {
   struct net_loop *loop;
   struct stats *stats;
   struct endpoint **endpoints;
+  struct endpoint *buckets[BUCKETS];
+  struct list released; /* the longest ago last */
+  uint64_t idle_ms;
+  uint64_t tunnel_ms;
+  uint32_t idle_limit;
   uint32_t count;
   uint32_t cap;
   uint32_t open_count;
@@ -55,7 +67,8 @@ static void leave(struct endpoint *endpoint, struct h1_client *client)
 static void on_idle(struct h1_client *client)
 {
   struct endpoint *endpoint = client->pool;
-  if (endpoint->pool->draining || endpoint->idle_count >= IDLE_PER_ENDPOINT) {
+  if (endpoint->pool->draining || endpoint->uses == 0 ||
+      endpoint->idle_count >= endpoint->pool->idle_limit) {
     h1_client_close(client);
     return;
   }
@@ -69,6 +82,7 @@ static void on_gone(struct h1_client *client)
 {
   struct endpoint *endpoint = client->pool;
   leave(endpoint, client);
+  endpoint->open_count--;
   endpoint->pool->open_count--;
   tell(endpoint->pool);
 }
@@ -82,21 +96,33 @@ int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
     return UV_ENOMEM;
   pool->loop = loop;
   pool->stats = stats;
+  list_init(&pool->released);
+  pool_configure(pool, IDLE_PER_ENDPOINT, IDLE_MS, TUNNEL_MS);
   *out = pool;
   return 0;
+}
+
+void pool_configure(struct pool *pool, uint32_t idle_count, uint64_t idle_ms, uint64_t tunnel_ms)
+{
+  pool->idle_limit = idle_count;
+  pool->idle_ms = idle_ms;
+  pool->tunnel_ms = tunnel_ms;
+}
+
+static void close_idle(struct endpoint *endpoint)
+{
+  while (!list_empty(&endpoint->idle)) {
+    struct h1_client *client = LIST_ENTRY(endpoint->idle.next, struct h1_client, pool_node);
+    leave(endpoint, client);
+    h1_client_close(client);
+  }
 }
 
 void pool_drain(struct pool *pool)
 {
   pool->draining = 1;
-  for (uint32_t i = 0; i < pool->count; i++) {
-    struct endpoint *endpoint = pool->endpoints[i];
-    while (!list_empty(&endpoint->idle)) {
-      struct h1_client *client = LIST_ENTRY(endpoint->idle.next, struct h1_client, pool_node);
-      leave(endpoint, client);
-      h1_client_close(client);
-    }
-  }
+  for (uint32_t i = 0; i < pool->count; i++)
+    close_idle(pool->endpoints[i]);
 }
 
 void pool_free(struct pool *pool)
@@ -128,35 +154,103 @@ static int grow(struct pool *pool)
   return 0;
 }
 
-int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
-                  int (*secure)(struct stream *stream, void *data), void *secure_data)
+/* FNV-1a, over the name and the TLS that goes with it. */
+static struct endpoint **bucket_of(struct pool *pool, const char *name, const void *secure_data)
 {
-  char name[64];
-  (void)snprintf(name, sizeof(name), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
-  /* Linear: this runs when a snapshot is adopted, and Lua keeps the number. */
-  for (uint32_t i = 0; i < pool->count; i++) {
-    const struct endpoint *known = pool->endpoints[i];
-    if (known->secure_data == secure_data && strcmp(known->name, name) == 0)
-      return (int)i;
-  }
-  struct sockaddr_storage addr;
-  memset(&addr, 0, sizeof(addr));
-  int err = parse_address(address, port, &addr);
-  if (err == 0)
-    err = grow(pool);
+  uint64_t hash = 14695981039346656037u ^ (uint64_t)(uintptr_t)secure_data;
+  for (; *name; name++)
+    hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+  return &pool->buckets[(hash ^ hash >> 32) % BUCKETS];
+}
+
+static struct endpoint *find(struct pool *pool, const char *name, const void *secure_data)
+{
+  struct endpoint *endpoint = *bucket_of(pool, name, secure_data);
+  while (endpoint && (endpoint->secure_data != secure_data || strcmp(endpoint->name, name) != 0))
+    endpoint = endpoint->chain;
+  return endpoint;
+}
+
+static void unchain(struct pool *pool, struct endpoint *endpoint)
+{
+  struct endpoint **at = bucket_of(pool, endpoint->name, endpoint->secure_data);
+  while (*at != endpoint)
+    at = &(*at)->chain;
+  *at = endpoint->chain;
+}
+
+/* One that nobody has had for long enough, without connections. */
+static struct endpoint *take_released(struct pool *pool)
+{
+  if (list_empty(&pool->released))
+    return NULL;
+  struct endpoint *endpoint = LIST_ENTRY(pool->released.prev, struct endpoint, node);
+  if (endpoint->open_count > 0 || uv_now(pool->loop->uv) - endpoint->released_ms < REUSE_MS)
+    return NULL;
+  list_remove(&endpoint->node);
+  unchain(pool, endpoint);
+  return endpoint;
+}
+
+static int add_endpoint(struct pool *pool, struct endpoint **out)
+{
+  int err = grow(pool);
   if (err < 0)
     return err;
   struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
   if (!endpoint)
     return UV_ENOMEM;
-  endpoint->pool = pool;
-  endpoint->addr = addr;
-  endpoint->secure = secure;
-  endpoint->secure_data = secure_data;
+  endpoint->number = pool->count;
+  pool->endpoints[pool->count++] = endpoint;
+  *out = endpoint;
+  return 0;
+}
+
+int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
+                  int (*secure)(struct stream *stream, void *data), void *secure_data)
+{
+  char name[64];
+  struct sockaddr_storage addr = { 0 };
+  (void)snprintf(name, sizeof(name), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
+  struct endpoint *endpoint = find(pool, name, secure_data);
+  if (endpoint) {
+    list_remove(&endpoint->node);
+    endpoint->uses++;
+    return (int)endpoint->number;
+  }
+  int err = parse_address(address, port, &addr);
+  if (err < 0)
+    return err;
+  endpoint = take_released(pool);
+  if (!endpoint)
+    err = add_endpoint(pool, &endpoint);
+  if (err < 0)
+    return err;
+  struct endpoint **bucket = bucket_of(pool, name, secure_data);
+  *endpoint = (struct endpoint){ .pool = pool,
+                                 .addr = addr,
+                                 .secure = secure,
+                                 .secure_data = secure_data,
+                                 .chain = *bucket,
+                                 .number = endpoint->number,
+                                 .uses = 1 };
   list_init(&endpoint->idle);
+  list_init(&endpoint->node);
   memcpy(endpoint->name, name, sizeof(name));
-  pool->endpoints[pool->count] = endpoint;
-  return (int)pool->count++;
+  *bucket = endpoint;
+  return (int)endpoint->number;
+}
+
+void pool_release(struct pool *pool, int number)
+{
+  if (number < 0 || (uint32_t)number >= pool->count || pool->endpoints[number]->uses == 0)
+    return;
+  struct endpoint *endpoint = pool->endpoints[number];
+  if (--endpoint->uses > 0)
+    return;
+  endpoint->released_ms = uv_now(pool->loop->uv);
+  list_push(&pool->released, &endpoint->node);
+  close_idle(endpoint);
 }
 
 static struct h1_client_config config_of(const struct endpoint *endpoint,
@@ -167,8 +261,8 @@ static struct h1_client_config config_of(const struct endpoint *endpoint,
     .connect_ms = timeouts->connect_ms,
     .send_ms = timeouts->send_ms,
     .response_ms = timeouts->response_ms,
-    .idle_ms = IDLE_MS,
-    .tunnel_ms = TUNNEL_MS,
+    .idle_ms = endpoint->pool->idle_ms,
+    .tunnel_ms = endpoint->pool->tunnel_ms,
     .secure = endpoint->secure,
     .secure_data = endpoint->secure_data,
   };
@@ -178,7 +272,8 @@ int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeout
               const struct http_events *events, void *exchange, int want_fresh,
               struct http_peer **out, int *fresh)
 {
-  CHECK(number >= 0 && (uint32_t)number < pool->count);
+  if (number < 0 || (uint32_t)number >= pool->count)
+    return ERR_NO_ENDPOINT;
   struct endpoint *endpoint = pool->endpoints[number];
   struct h1_client_config config = config_of(endpoint, timeouts);
   struct h1_client *client = NULL;
@@ -194,6 +289,7 @@ int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeout
                            (const struct sockaddr *)&endpoint->addr, events, exchange);
   if (client) {
     client->pool = endpoint;
+    endpoint->open_count++;
     pool->open_count++;
     tell(pool);
   }

@@ -20,10 +20,15 @@ int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats);
 /* Closes what is idle; connections in use close when they are released. */
 void pool_drain(struct pool *pool);
 void pool_free(struct pool *pool);
-/* The number of an endpoint, for this worker's life; UV_EINVAL when `address` is no IP address.
- * `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
+/* What is kept of idle connections, for each endpoint; how long a tunnel may be silent. */
+void pool_configure(struct pool *pool, uint32_t idle_count, uint64_t idle_ms, uint64_t tunnel_ms);
+/* The number of an endpoint, which is the caller's until pool_release; UV_EINVAL when `address` is no
+ * IP address. `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
 int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
                   int (*secure)(struct stream *stream, void *data), void *secure_data);
+/* Undoes one pool_endpoint. A number that nobody has is given to another endpoint after ten minutes:
+ * longer than a request of an old snapshot takes to choose. */
+void pool_release(struct pool *pool, int endpoint);
 /* An idle connection, or a new one: `*fresh` tells. For a new one on_ready or on_abort follows. */
 MG_MUST_USE int pool_take(struct pool *pool, int endpoint, const struct pool_timeouts *timeouts,
                           const struct http_events *events, void *exchange, int want_fresh,

@@ -2,6 +2,8 @@
 --
 -- A worker's side of changes: builds a generation of scripts when the control thread sends one, uses it
 -- when all workers have built it, and adopts snapshots.
+local ffi = require("ffi")
+
 local C = require("moongate.api.core")
 local generation = require("moongate.hooks.generation")
 local hooks = require("moongate.hooks")
@@ -9,6 +11,7 @@ local json = require("moongate.api.json")
 local settings = require("moongate.api.settings")
 local vocabulary = require("moongate.settings")
 local task = require("moongate.api.task")
+local upstreams = require("moongate.hooks.upstreams")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -55,8 +58,28 @@ function M.on_message(text)
   handlers[message.kind](message)
 end
 
+local SWEEP_SECONDS = 60
+local current -- struct mg_snapshot *, pinned by C until the next one is adopted
+local sweeping = false
+
+-- What workers keep of services (balancers, kept connections) goes some time after the service.
+local function sweep()
+  while true do
+    task.sleep(SWEEP_SECONDS)
+    upstreams.balancers:sweep(function(id)
+      return C.mg_snapshot_service(current, id) == nil
+    end)
+  end
+end
+
 --- A snapshot is pinned to requests by C; nothing is worked out before it is asked for.
-function M.adopt()
+---@param pointer userdata  struct mg_snapshot *
+function M.adopt(pointer)
+  current = ffi.cast("struct mg_snapshot *", pointer)
+  if not sweeping then
+    sweeping = true
+    task.spawn(sweep)
+  end
   return 0
 end
 

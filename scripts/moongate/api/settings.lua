@@ -89,6 +89,8 @@ function M.apply(values)
   settings.field_bytes = values["large-client-header-buffers"].size
   settings.fields = values["max-headers"]
   settings.drop_underscores = values["enable-underscores-in-headers"] and 0 or 1
+  settings.upstream_idle_count = values["upstream-keepalive-connections"]
+  settings.upstream_idle_ms = values["upstream-keepalive-timeout"]
   settings.public_http_port = values["public-http-port"]
   settings.public_https_port = values["public-https-port"]
   settings.proxy_protocol = values["use-proxy-protocol"] and 1 or 0

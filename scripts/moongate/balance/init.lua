@@ -42,6 +42,7 @@ Registry.__index = Registry
 ---@field now fun(): number  seconds that never go back
 ---@field random? fun(): number  in [0, 1)
 ---@field time? fun(): number  of day, seconds
+---@field drop? fun(endpoint: moongate.Endpoint)  called for one that its service has no more
 ---@field worker? integer  a number that tells this worker from the others
 
 ---@param options moongate.BalanceOptions
@@ -53,6 +54,7 @@ function M.new(options)
     random = options.random or math.random,
     time = options.time or os.time,
     worker = options.worker or 0,
+    drop = options.drop or function() end,
     epoch = 0, -- changes whenever the health of some endpoint does
     balancers = {}, -- service id -> balancer
     known = {}, -- service name -> endpoint name -> endpoint
@@ -134,6 +136,11 @@ local function adopt_endpoints(registry, self, list, is_newest)
   end
   if is_newest then
     registry.known[self.name] = current
+    for name, endpoint in pairs(before or {}) do
+      if not current[name] then
+        registry.drop(endpoint)
+      end
+    end
   end
   if self.algorithm.welcome then
     self.algorithm.welcome(self, fresh, old, now)
@@ -214,6 +221,20 @@ function Registry:of(part, id)
   end
   self.balancers[id] = made
   return made
+end
+
+--- Forgets what belongs to services that are gone. Not on the request path: call it now and then.
+---@param is_gone fun(id: integer): boolean
+function Registry:sweep(is_gone)
+  for id, balancer in pairs(self.balancers) do
+    if is_gone(id) then
+      for _, endpoint in pairs(self.known[balancer.name] or {}) do
+        self.drop(endpoint)
+      end
+      self.known[balancer.name] = nil
+      self.balancers[id] = nil
+    end
+  end
 end
 
 --- Tells what an active check found out of the endpoint at an address, in all services.

@@ -27,6 +27,12 @@ local balancers = balance.new({
   now = function()
     return C.mg_time_monotonic()
   end,
+  drop = function(endpoint)
+    if endpoint.number then
+      C.mg_endpoint_release(vm, endpoint.number)
+      endpoint.number = nil
+    end
+  end,
 })
 M.balancers = balancers
 
@@ -118,9 +124,12 @@ local function number_of(endpoint, balancer)
   elseif not balancer.profile and not balancer.plain then
     return errors.TLS_CONFIG
   end
+  if endpoint.number then
+    C.mg_endpoint_release(vm, endpoint.number)
+  end
   local number =
     C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, balancer.profile or nil)
-  endpoint.number, endpoint.profile = number, balancer.profile
+  endpoint.number, endpoint.profile = number >= 0 and number or nil, balancer.profile
   return number
 end
 
@@ -194,7 +203,10 @@ end
 function M.choose(request, generation, service_id, state)
   local upstream = state and state.ctx and state.ctx.upstream
   if upstream and upstream.address then
-    return C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
+    -- Given back at once: the connection is made before the number could go to another.
+    local number = C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
+    C.mg_endpoint_release(vm, number)
+    return number
   elseif upstream and upstream.service then
     service_id = id_of(request.snapshot, upstream.service)
     if not service_id then

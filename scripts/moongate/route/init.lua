@@ -156,7 +156,10 @@ end
 local function match_wildcards(snapshot, mark_count, request, generation)
   local name = request.host
   if not enter(C.mg_snapshot_wildcard(snapshot, name.data, name.length, cursor)) then
-    if enter(C.mg_snapshot_host(snapshot, "*", 1)) then
+    if
+      enter(C.mg_snapshot_alias(snapshot, name.data, name.length))
+      or enter(C.mg_snapshot_host(snapshot, "*", 1))
+    then
       return match_host(mark_count, request, generation)
     end
     return nil

@@ -388,4 +388,20 @@ function M.write(block, entry, job)
   host.fall_through = entry.fall_through and 1 or 0
 end
 
+--- Compiles the patterns of further names of a host; one that does not compile is a fault.
+---@param entry table  host of the model
+---@param job table    as of `write`
+---@return ffi.cdata*[] regexes
+function M.aliases(entry, job)
+  local regexes = {}
+  for _, pattern in ipairs(entry.alias_patterns or {}) do
+    local regex, err = compile(job, pattern, layout.REGEX_CASELESS)
+    regexes[#regexes + 1] = regex
+    if err then
+      job.faults[#job.faults + 1] = { severity = "error", object = "server-alias", message = err }
+    end
+  end
+  return regexes
+end
+
 return M

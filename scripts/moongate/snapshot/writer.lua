@@ -204,6 +204,7 @@ local function host_record(self, entry)
     end)
   end
   host_layout.write(self.block, entry, job)
+  record.aliases = host_layout.aliases(entry, job)
   record.faults = job.faults
   record.part = part_of(self)
   for _, compiled in pairs(job.regexes) do
@@ -347,6 +348,9 @@ local function draft_parts(self, draft, faults)
   for name, record in pairs(self.hosts) do
     local stored = stored_name(name)
     check(C.mg_draft_host(draft, stored, #stored, record.part))
+    for _, regex in ipairs(record.aliases) do
+      check(C.mg_draft_alias(draft, regex, record.part))
+    end
     if not reported[record] then
       reported[record] = true
       for _, fault in ipairs(record.faults) do
