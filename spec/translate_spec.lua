@@ -64,7 +64,7 @@ end
 
 -- Makes the model short and stable; the order of lists is part of what is compared.
 local function shorten(model, common)
-  model.typed_settings = nil
+  model.typed_settings, model.origins = nil, nil
   local seen = {}
   for _, host in pairs(model.hosts) do
     for _, route in ipairs(host.routes) do

@@ -4,30 +4,39 @@
 -- has a cookie, then an exact share of the rest.
 local mg = require("moongate")
 
+local s = mg.schema
+
+local config = s.record({
+  alternative = s.string():required():description("name of the service that gets some requests"),
+  main = s.string():description("name of the service that gets the others"),
+  header = s.header_name():description('"always" asks for the alternative, "never" for main'),
+  header_value = s.string():description("this value of the header asks for the alternative"),
+  header_pattern = s.string():description("a pattern for the header's value, without header_value"),
+  cookie = s.cookie_name():description('"always" and "never", as of the header'),
+  weight = s.integer():min(0):default(0):description("share of the rest, of weight_total"),
+  weight_total = s.integer():between(1, 2 ^ 31 - 1):default(100),
+  sticky = s.cookie_name():description("affinity cookie: a session stays where it began"),
+  sticky_by = s.template():description("equal texts get the same side, such as $remote_addr"),
+})
+
 local ALTERNATIVE, MAIN = true, false
 
 local function prepare(conf)
-  local total = conf.weight_total or 100
+  local total = conf.weight_total
   local made = {
     main = conf.main,
     alternative = conf.alternative,
     header = conf.header,
     header_value = conf.header_value,
     cookie = conf.cookie,
-    weight = math.min(conf.weight or 0, total),
+    weight = math.min(conf.weight, total),
     weight_total = total,
     sticky = conf.sticky,
+    sticky_by = conf.sticky_by,
   }
   if conf.header_pattern and not conf.header_value then
     -- A pattern that is wrong matches nothing, and nothing else is asked: as ingress-nginx does.
     made.header_pattern = mg.regex.compile(conf.header_pattern) or false
-  end
-  if conf.sticky_by then
-    local err
-    made.sticky_by, err = mg.template.parse(conf.sticky_by)
-    if not made.sticky_by then
-      return nil, "sticky_by: " .. err
-    end
   end
   made.counter = mg.counter.new(("canary %s %s"):format(conf.main or "", conf.alternative))
   return made
@@ -113,6 +122,7 @@ return mg.plugin({
   version = "1.0.0",
   summary = "Sends some requests to another version of a service",
   stage = "route",
+  config = config,
   prepare = prepare,
 
   access = function(ctx, conf)

@@ -4,11 +4,104 @@
 -- that the gateway makes itself.
 local mg = require("moongate")
 
+local s = mg.schema
+
+-- A mapping of names to texts with variables, or a list where `value` is taken as it stands.
+local function fields()
+  return s.one_of(
+    s.map(s.header_name(), s.template()),
+    s.array(s.record({
+      name = s.header_name():required(),
+      value = s.header_value(),
+      template = s.template(),
+    }):exactly_one_of({ "value", "template" }))
+  )
+end
+
+local function names()
+  return s.array(s.header_name())
+end
+
+local config = s.record({
+  request = s.record({
+    set = fields():description("replaced, or added where they are missing"),
+    add = fields():description("appended to what is there"),
+    remove = names(),
+    host = s.header_value():len(1):description("Host for the service"),
+    connection = s.header_value():description("Connection for the service"),
+  }):description("fields that the service gets"),
+  response = s.record({
+    set = fields(),
+    add = fields(),
+    hide = names():description("removed from what the service sends"),
+  }):description("fields that the client gets, also with answers of the gateway"),
+  hsts = s.header_value():description("Strict-Transport-Security of answers over TLS"),
+})
+
+-- Lists of {name, value} or {name, template}.
+local function list_of(given)
+  if not given then
+    return nil
+  end
+  local list = {}
+  for _, header in ipairs(given) do
+    list[#list + 1] = header
+  end
+  if #list == 0 then
+    for name, template in pairs(given) do
+      list[#list + 1] = { name = name, template = template }
+    end
+    table.sort(list, function(a, b)
+      return a.name < b.name
+    end)
+  end
+  for _, header in ipairs(list) do
+    if header.template and mg.template.is_fixed(header.template) then
+      header.value = mg.template.fixed(header.template)
+    end
+  end
+  return list
+end
+
+local function prepare(conf)
+  for _, head in ipairs({ conf.request or {}, conf.response or {} }) do
+    head.set, head.add = list_of(head.set), list_of(head.add)
+  end
+  return conf
+end
+
+local function value_of(ctx, header)
+  return header.value or ctx:template(header.template)
+end
+
 local function set_all(ctx, head, list)
   for i = 1, #list do
-    local header = list[i]
-    local value = header.value or ctx:template(header.template)
-    head:set_header(header.name, value)
+    head:set_header(list[i].name, value_of(ctx, list[i]))
+  end
+end
+
+local function add_all(ctx, head, list)
+  for i = 1, #list do
+    head:add_header(list[i].name, value_of(ctx, list[i]))
+  end
+end
+
+local function remove_all(head, list)
+  for i = 1, #list do
+    head:remove_header(list[i])
+  end
+end
+
+-- Removes first, so that what is set stays.
+local function change(ctx, head, what, removed)
+  if removed then
+    remove_all(head, removed)
+  end
+  if what.set then
+    set_all(ctx, head, what.set)
+  end
+  if what.add then
+    add_all(ctx, head, what.add)
   end
 end
 
@@ -18,9 +111,7 @@ local function access(ctx, conf)
     return
   end
   local upstream = ctx.upstream
-  if request.set then
-    set_all(ctx, upstream, request.set)
-  end
+  change(ctx, upstream, request, request.remove)
   if request.host then
     upstream:set_host_header(request.host)
   end
@@ -29,25 +120,11 @@ local function access(ctx, conf)
   end
 end
 
-local function change_response(ctx, change)
-  local response = ctx.response
-  if change.hide and response.source == "upstream" then
-    for i = 1, #change.hide do
-      response:remove_header(change.hide[i])
-    end
-  end
-  if change.set then
-    set_all(ctx, response, change.set)
-  end
-  for i = 1, change.add and #change.add or 0 do
-    local header = change.add[i]
-    response:add_header(header.name, header.value or ctx:template(header.template))
-  end
-end
-
 local function response(ctx, conf)
-  if conf.response then
-    change_response(ctx, conf.response)
+  local what = conf.response
+  if what then
+    local from_upstream = ctx.response.source == "upstream"
+    change(ctx, ctx.response, what, from_upstream and what.hide or nil)
   end
   if conf.hsts and ctx.client.secure then
     ctx.response:set_header("Strict-Transport-Security", conf.hsts)
@@ -59,6 +136,8 @@ return mg.plugin({
   version = "1.0.0",
   summary = "Sets, adds and removes header fields of requests and responses",
   stage = "transform",
+  config = config,
+  prepare = prepare,
   access = access,
   response = response,
 })

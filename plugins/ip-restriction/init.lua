@@ -3,6 +3,19 @@
 -- Refuses clients by their address, and by what they say in User-Agent and Referer.
 local mg = require("moongate")
 
+local s = mg.schema
+
+local config = s.record({
+  allow = s.array(s.cidr()):description("who may pass; all others may not"),
+  deny = s.array(s.cidr()):description("who may not, asked first"),
+  source = s.enum("client", "peer"):default("client")
+    :description("client: behind trusted proxies; peer: the other end of the connection"),
+  user_agents = s.array(s.string()):description("values of User-Agent; ~ and ~* begin patterns"),
+  referers = s.array(s.string()):description("values of Referer; ~ and ~* begin patterns"),
+  status = s.status_code():default(403),
+  message = s.string():default("403 Forbidden\n"),
+}):at_least_one_of({ "allow", "deny", "user_agents", "referers" })
+
 local function set_of(list)
   if not list or #list == 0 then
     return nil
@@ -35,7 +48,7 @@ end
 local MAKERS = { allow = set_of, deny = set_of, user_agents = matcher, referers = matcher }
 
 local function prepare(conf)
-  local made = { status = conf.status or 403, message = conf.message, source = conf.source }
+  local made = { status = conf.status, message = conf.message, source = conf.source }
   for name, make in pairs(MAKERS) do
     local value, err = make(conf[name])
     if err then
@@ -91,11 +104,12 @@ return mg.plugin({
     "token-introspection",
   },
   on_error = "fail_closed",
+  config = config,
   prepare = prepare,
 
   access = function(ctx, conf)
     if is_refused(ctx, conf) then
-      return ctx:respond(conf.status, conf.message or "403 Forbidden\n")
+      return ctx:respond(conf.status, conf.message)
     end
   end,
 })

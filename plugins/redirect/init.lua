@@ -5,6 +5,31 @@
 -- answers, in that order.
 local mg = require("moongate")
 
+local s = mg.schema
+
+local function code(default)
+  return s.integer():between(300, 308):default(default)
+end
+
+local config = s.record({
+  app_root = s.template():description("path for whoever asks for exactly /; may hold variables"),
+  url = s.header_value():len(1):description("a fixed Location; the path is not appended"),
+  code = code(302):description("status that goes with url"),
+  slash = s.record({
+    code = code(301),
+    relative = s.boolean():default(false):description("Location without scheme and host"),
+  }):description("the same path with a slash at its end"),
+  host = s.record({
+    name = s.host():required(),
+    code = code(308),
+  }):description("the same path and query at another host"),
+  https = s.record({
+    code = code(308),
+    keep_slash = s.boolean():default(false):description("keeps a slash at the end of the target"),
+    port = s.port():description("stands in Location; none unless given"),
+  }):description("the same by https, unless the request is secure already"),
+}):at_least_one_of({ "app_root", "url", "slash", "host", "https" })
+
 -- What the client asked for, without one slash at its end.
 local function cut_slash(target)
   return target:sub(-1) == "/" and target:sub(1, -2) or target
@@ -12,7 +37,7 @@ end
 
 local function to_app_root(ctx, template)
   local request = ctx.request
-  local root = type(template) == "table" and ctx:template(template) or template
+  local root = ctx:template(template)
   return ctx:redirect(request.scheme .. "://" .. request.authority .. root, 302)
 end
 
@@ -46,6 +71,7 @@ return mg.plugin({
   summary = "Sends clients elsewhere: to a URL, another host, https",
   stage = "redirect",
   on_error = "fail_closed",
+  config = config,
 
   access = function(ctx, conf)
     if conf.app_root then

@@ -4,6 +4,17 @@
 -- Comes before the redirect to https, because a replacement that is a URL is a redirect itself.
 local mg = require("moongate")
 
+local s = mg.schema
+
+local config = s.record({
+  pattern = s.regex({ ignore_case = true }):required()
+    :description("searched in the decoded path, without case"),
+  replacement = s.header_value():required()
+    :description("the whole new path, with $0 to $9 for what the pattern's groups hold"),
+  redirect = s.boolean():default(false):description("replacement is a URL: answers 302 with it"),
+  forwarded_prefix = s.header_value():description("X-Forwarded-Prefix for the service"),
+})
+
 -- "a/$1$x" becomes { "a/", 1, "$x" }: only $0 to $9 stand for groups.
 local function pieces(text)
   local list, at = {}, 1
@@ -46,13 +57,9 @@ local function query_of(ctx, conf, groups)
 end
 
 local function prepare(conf)
-  local regex, err = mg.regex.compile(conf.pattern, { ignore_case = true })
-  if not regex then
-    return nil, ("pattern %q: %s"):format(conf.pattern, err)
-  end
   local path, query = conf.replacement:match("^([^?]*)%??(.*)$")
   return {
-    regex = regex,
+    regex = conf.pattern,
     path = pieces(path),
     query = query ~= "" and pieces(query) or nil,
     drops_query = conf.replacement:sub(-1) == "?",
@@ -91,6 +98,7 @@ return mg.plugin({
   stage = "redirect",
   before = { "redirect" },
   on_error = "fail_closed",
+  config = config,
   prepare = prepare,
   access = access,
 })

@@ -101,6 +101,9 @@ function M.plugin(definition)
       error(err, 2)
     end
   end
+  if definition.config and type(definition.config.read) ~= "function" then
+    error("mg.plugin: config is a type of mg.schema, such as s.record{…}", 2)
+  end
   definition.stage = definition.stage or "transform"
   if not STAGES[definition.stage] then
     error(("mg.plugin: no stage %q; the stages are in docs/plugins.md"):format(definition.stage), 2)

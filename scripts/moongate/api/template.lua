@@ -65,6 +65,16 @@ function M.is_fixed(parts)
   return true
 end
 
+--- The text of parts that hold no variable.
+---@return string
+function M.fixed(parts)
+  local out = {}
+  for i, part in ipairs(parts) do
+    out[i] = part.text
+  end
+  return table.concat(out)
+end
+
 --- Whether a value is a list of parts, as `parse` gives.
 ---@return boolean
 function M.are_parts(value)

@@ -8,6 +8,7 @@ local C = require("moongate.api.core")
 local control = require("moongate.control")
 local dns = require("moongate.api.dns")
 local folder = require("moongate.control.source.folder")
+local judge = require("moongate.control.judge")
 local log = require("moongate.api.log")
 local process = require("moongate.control.process")
 local publish = require("moongate.control.publish")
@@ -139,6 +140,14 @@ local function add_certificates(model, certificates)
   end
 end
 
+-- One judge for each generation of scripts, with the verdicts that it has found.
+local judges = setmetatable({}, { __mode = "k" })
+
+local function judge_of(loaded)
+  judges[loaded] = judges[loaded] or judge.new(loaded.plugins)
+  return judges[loaded]
+end
+
 --- Builds the model of the present files. Used by `check` and `explain` as well.
 ---@param sources moongate.Sources
 ---@param manifests table[]  files of folder.scan
@@ -155,6 +164,7 @@ function M.model(sources, manifests, loaded, values, resolve)
     end
   end
   routes.add(model, declared, resolve)
+  judge_of(loaded):model(model)
   add_certificates(model, sources.certificates)
   return model, store
 end

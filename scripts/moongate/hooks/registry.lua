@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The plugins of one generation: those in the binary, loaded when they are first named, and those that
--- the scripts define.
+-- The plugins of one generation: those in the binary, loaded when they are first named, and those
+-- that the scripts define.
+local nearest = require("moongate.nearest")
+
 local M = {}
 
 ---@class moongate.Registry
@@ -28,9 +30,15 @@ local function load_bundled(name)
   local ok, plugin = pcall(require, "plugins." .. name)
   if ok then
     return plugin
-  elseif not tostring(plugin):find("no module 'plugins." .. name, 1, true) then
+  elseif not tostring(plugin):find(("module 'plugins.%s'"):format(name), 1, true) then
     return nil, tostring(plugin)
   end
+end
+
+local function unknown(self, name)
+  local near = nearest.of(name, self.plugins)
+  local hint = near and ("; did you mean %q?"):format(near) or ""
+  return ("unknown plugin %q%s"):format(name, hint)
 end
 
 --- The plugin of that name, or nil and why not.
@@ -45,7 +53,10 @@ function Registry:find(name)
   local err
   plugin, err = load_bundled(name)
   self.plugins[name] = plugin
-  return plugin, err or ("unknown plugin %q"):format(name)
+  if not plugin then
+    return nil, err or unknown(self, name)
+  end
+  return plugin
 end
 
 -- What the hooks get as `conf`.
@@ -60,28 +71,48 @@ local function prepare(plugin, conf)
   return nil, tostring(ok and err or prepared)
 end
 
---- A plugin with its configuration checked, its defaults filled in and prepared.
+local function sentence(faults)
+  local list = {}
+  for i, fault in ipairs(faults) do
+    local hint = fault.hint and "; " .. fault.hint or ""
+    list[i] = (fault.path and fault.path .. ": " or "") .. fault.message .. hint
+  end
+  return table.concat(list, "; ")
+end
+
+--- Checks a plugin's configuration, fills its defaults in and prepares it.
 ---@param wanted { name: string, config: table?, id: string? }
 ---@return table? instance  {plugin, conf, id}
----@return string? err
-function Registry:instance(wanted)
+---@return moongate.SchemaFault[]? faults  without `path` when they are not about one field
+function Registry:read(wanted)
   local plugin, err = self:find(wanted.name)
   if not plugin then
-    return nil, err
+    return nil, { { message = err, severity = "error" } }
   end
-  local conf = wanted.config or {}
+  local conf, faults = wanted.config or {}, nil
   if plugin.config then
-    local faults
     conf, faults = plugin.config:read(conf)
-    if not conf then
-      return nil, ("plugin %s: %s"):format(wanted.name, tostring(faults[1].message))
+    if conf == nil then
+      return nil, faults
     end
   end
   conf, err = prepare(plugin, conf)
   if conf == nil then
-    return nil, ("plugin %s: %s"):format(wanted.name, err)
+    return nil, { { message = err, severity = "error" } }
   end
-  return { plugin = plugin, conf = conf, id = wanted.id }
+  return { plugin = plugin, conf = conf, id = wanted.id }, faults
+end
+
+--- As `read`, with one message for all faults.
+---@param wanted { name: string, config: table?, id: string? }
+---@return table? instance
+---@return string? err
+function Registry:instance(wanted)
+  local instance, faults = self:read(wanted)
+  if not instance then
+    return nil, ("plugin %s: %s"):format(wanted.name, sentence(faults))
+  end
+  return instance
 end
 
 --- Fresh instances of the plugins that run on every request.

@@ -152,9 +152,12 @@ describe("the type", function()
   end
 
   local bad = {
-    { "string", 5, "must be a string, not a number" }, { "number", "5", "must be a number, not a string" },
-    { "integer", 1.5, "must be a whole number" }, { "boolean", "yes", "must be true or false, not a string" },
-    { "duration", -1, "must not be below 0" }, { "bytes", "1x", "must be a size, such as 8192, 8k or 1m" },
+    { "string", 5, "must be a string, not a number" },
+    { "number", "5", "must be a number, not a string" },
+    { "integer", 1.5, "must be a whole number" },
+    { "boolean", "yes", "must be true or false, not a string" },
+    { "duration", -1, "must not be below 0" },
+    { "bytes", "1x", "must be a size, such as 8192, 8k or 1m" },
     { "percent", "101%", "must be a percentage from 0 to 100, such as 12.5%" },
     { "url", "ftp://x", "must be a URL of the form http(s)://host[:port][/path]" },
     { "host", "a/b", "must be the name of a host" }, { "port", 0, "must be a port, 1 to 65535" },
@@ -167,7 +170,7 @@ describe("the type", function()
     { "header_value", "a\0b", "must not hold control characters" },
     { "cookie_name", "a=b", "must be the name of a cookie" },
     { "path", "a", "must begin with '/', without white space" },
-    { "template", "$nothing_at_all", "there is no variable $nothing_at_all; see the list of variables" },
+    { "template", "$nothing", "there is no variable $nothing; see the list of variables" },
   }
   for _, case in ipairs(bad) do
     it(("%s refuses %q"):format(case[1], tostring(case[2])), function()

@@ -133,6 +133,19 @@ M.record = {
   end,
 }
 
+-- Faults inside the value mean that the form was this one.
+local function complain_inside(reader, faults)
+  for _, fault in ipairs(faults) do
+    for _, key in ipairs(fault.keys) do
+      table.insert(reader.keys, key)
+    end
+    reader:fault(fault.message, fault.hint)
+    for _ = 1, #fault.keys do
+      table.remove(reader.keys)
+    end
+  end
+end
+
 M.one_of = {
   read = function(self, value, reader)
     local messages = {}
@@ -140,8 +153,10 @@ M.one_of = {
       local result, faults = kind:read(value)
       if result ~= nil then
         return result
+      elseif #faults[1].keys > 0 then
+        return complain_inside(reader, faults)
       end
-      messages[i] = faults and faults[1].message or "must not be absent"
+      messages[i] = faults[1].message
     end
     return reader:fault(table.concat(messages, ", or "))
   end,

@@ -15,6 +15,19 @@ local function complain(context, object, key, message)
   return message
 end
 
+-- Where a configuration was written, for whoever finds something wrong in it later.
+local function remember(context, object, name, config, read)
+  local key = read and CONFIG .. name or LIST
+  context.model.origins[config] = {
+    object = object,
+    plugin = name,
+    path = { "metadata", "annotations", key },
+    text = read and object.value.metadata.annotations[key],
+    document = read,
+  }
+  return config
+end
+
 -- Returns the configuration, or nil and what is wrong.
 local function config_of(context, object, name, text)
   local documents = text and document.read(text) or {}
@@ -25,12 +38,12 @@ local function config_of(context, object, name, text)
   end
   local value = first and first.value
   if value == nil or value == document.null then
-    return {}
+    return remember(context, object, name, {}, nil)
   elseif type(value) ~= "table" or documents[2] then
     return nil, complain(context, object, CONFIG .. name,
       "must be one mapping, the configuration of the plugin; its paths answer 503")
   end
-  return value
+  return remember(context, object, name, value, first)
 end
 
 --- Plugins of one object.

@@ -127,7 +127,7 @@ local function new_context(store, options)
     store = store,
     flags = options.flags or {},
     faults = {},
-    model = { hosts = {}, services = {}, certificates = {} },
+    model = { hosts = {}, services = {}, certificates = {}, origins = {} },
     certificate_names = {},
     service_wrong = {},
   }
