@@ -20,7 +20,7 @@ M.usage = "[--manifests DIR]… [--scripts DIR]… | --admin ADDR   METHOD URL [
 M.options = {
   manifests = { kind = "list", hint = "DIR", doc = "Kubernetes objects, YAML or JSON" },
   scripts = { kind = "list", hint = "DIR", doc = "Lua scripts and plugins" },
-  admin = { kind = "value", hint = "ADDR", doc = "asks a gateway that runs, at its admin listener" },
+  admin = { kind = "value", hint = "ADDR", doc = "asks the admin listener of a gateway" },
   header = { kind = "list", hint = "'Name: value'", doc = "a field of the request; also -H" },
   client = { kind = "value", hint = "IP", doc = "the client's address, 127.0.0.1 unless given" },
   output = { kind = "value", hint = "text|json", doc = "form of the answer; also -o" },

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Why a request goes where it goes: hosts and routes that were considered, plugins in their order, the
--- endpoints of the service and the one that the balancer would choose. Works in the control thread on
--- any model and snapshot; nothing is sent.
+-- Why a request goes where it goes: hosts and routes that were considered, plugins in their order,
+-- the endpoints of the service and the one that the balancer would choose. Works in the control
+-- thread on any model and snapshot; nothing is sent.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -153,6 +153,20 @@ local function decode_sources(explained)
   end
 end
 
+local function outcome_of(out, found, code)
+  local fault = reader.route_fault(found) or out.plan_fault
+  if code then
+    return "500: a pattern went over its limit of effort"
+  elseif fault then
+    return "503: " .. fault
+  elseif found.service < 0 then
+    return #out.plugins > 0 and "a plugin answers, else 404" or "404: there is no service"
+  elseif not out.service or #out.service.endpoints == 0 then
+    return "503: the service has no endpoint that is ready"
+  end
+  return "goes to " .. (out.service.choice or out.service.name)
+end
+
 local function describe_route(out, subject, request, generation)
   local found, code = route.match(subject.snapshot, request, generation)
   if found == nil then
@@ -166,18 +180,7 @@ local function describe_route(out, subject, request, generation)
   describe_plan(out, text, subject.plugins)
   describe_service(out, subject.snapshot, found.service, request, generation)
   out.faults = faults_of(subject.model, out.route and out.route.source)
-  local fault = reader.route_fault(found)
-  if code then
-    out.outcome = "500: a pattern went over its limit of effort"
-  elseif fault or out.plan_fault then
-    out.outcome = "503: " .. (fault or out.plan_fault)
-  elseif found.service < 0 then
-    out.outcome = #out.plugins > 0 and "a plugin answers, else 404" or "404: there is no service"
-  elseif not out.service or #out.service.endpoints == 0 then
-    out.outcome = "503: the service has no endpoint that is ready"
-  else
-    out.outcome = "goes to " .. (out.service.choice or out.service.name)
-  end
+  out.outcome = outcome_of(out, found, code)
 end
 
 local function explain(subject, method, request, generation)

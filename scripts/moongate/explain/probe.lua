@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Requests that nobody sent: a method, a URL and fields, read by the parser of real ones. What routes
--- match of them is what would be matched.
+-- Requests that nobody sent: a method, a URL and fields, read by the parser of real ones, so that
+-- routes see of them what they would see.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")

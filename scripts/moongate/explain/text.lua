@@ -9,8 +9,10 @@ local function place_of(source)
   if not source then
     return ""
   end
-  local place = source.file and ("%s%s"):format(source.file, source.line and ":" .. source.line or "")
-  return place and "  (" .. place .. ")" or ""
+  if not source.file then
+    return ""
+  end
+  return ("  (%s%s)"):format(source.file, source.line and ":" .. source.line or "")
 end
 
 local function keys_of(map)
@@ -73,11 +75,7 @@ local function settings(explained)
   return entries
 end
 
-local function service(explained)
-  local found = explained.service
-  if not found then
-    return {}, {}
-  end
+local function about_service(found)
   local about = found.protocol or "http"
   for _, key in ipairs(keys_of(found.balance)) do
     about = about .. (", %s %s"):format(key, value_of(found.balance[key]))
@@ -85,6 +83,10 @@ local function service(explained)
   if found.affinity then
     about = about .. ", affinity by cookie " .. value_of(found.affinity.cookie)
   end
+  return ("%s (%s)"):format(found.name, about)
+end
+
+local function endpoints_of(found)
   local choice = found.by_key and "  <- by the request's key"
     or "  <- first of a fresh worker; each has its own turn"
   local endpoints = {}
@@ -96,7 +98,7 @@ local function service(explained)
   if #endpoints == 0 then
     endpoints[1] = "none is ready"
   end
-  return { ("%s (%s)"):format(found.name, about) }, endpoints
+  return endpoints
 end
 
 local function faults(explained)
@@ -124,9 +126,10 @@ function M.of(explained)
   section(lines, "route", { found and found.id .. place_of(found.source) or "none" })
   section(lines, "plugins", plugins(explained))
   section(lines, "settings", settings(explained))
-  local about, endpoints = service(explained)
-  section(lines, "service", about)
-  section(lines, "endpoints", endpoints)
+  if explained.service then
+    section(lines, "service", { about_service(explained.service) })
+    section(lines, "endpoints", endpoints_of(explained.service))
+  end
   section(lines, "faults", faults(explained))
   section(lines, "outcome", { explained.outcome })
   return table.concat(lines, "\n") .. "\n"
