@@ -48,5 +48,6 @@ void buf_drop(struct buf *buf, size_t len)
 {
   CHECK(len <= buf->len);
   buf->len -= len;
-  memmove(buf->data, buf->data + len, buf->len);
+  if (buf->len > 0) /* an empty one may have no memory */
+    memmove(buf->data, buf->data + len, buf->len);
 }

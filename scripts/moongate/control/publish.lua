@@ -55,4 +55,9 @@ function Publisher:build(model)
   return snapshot, self.number, faults
 end
 
+--- Lets go of what the writer keeps; snapshots that are served keep theirs.
+function Publisher:close()
+  self.writer:close()
+end
+
 return M
