@@ -34,9 +34,9 @@ double mg_worker_stat(struct mg_vm *vm, uint32_t index, uint32_t position)
 double mg_script_errors(struct mg_vm *vm)
 {
   struct gateway *gateway = gateway_of(vm);
-  uint64_t sum = atomic_load(&gateway->control.vm.script_errors);
+  uint64_t sum = stat_load(&gateway->control.vm.script_errors);
   for (unsigned i = 0; i < gateway->started; i++)
-    sum += atomic_load(&gateway->workers[i]->vm.script_errors);
+    sum += stat_load(&gateway->workers[i]->vm.script_errors);
   return (double)sum;
 }
 

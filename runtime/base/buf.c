@@ -47,6 +47,8 @@ int buf_put(struct buf *buf, const void *data, size_t len)
 void buf_drop(struct buf *buf, size_t len)
 {
   CHECK(len <= buf->len);
+  if (len == 0)
+    return; /* a buffer without memory is no argument of memmove */
   buf->len -= len;
   if (buf->len > 0) /* an empty one may have no memory */
     memmove(buf->data, buf->data + len, buf->len);

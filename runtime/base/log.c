@@ -130,12 +130,14 @@ enum {
   EVENT_BYTES = 48
 };
 
+static const uint64_t WINDOW_NS = LOG_WINDOW_S * 1000000000ull;
+
 /* An event in its present window. */
 struct repeats {
   char event[EVENT_BYTES]; /* "": free */
   size_t len;
   enum log_level level;
-  time_t since;
+  uint64_t since_ns;
   unsigned written;
   uint64_t left_out;
 };
@@ -144,11 +146,11 @@ struct repeats {
 static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct repeats repeats[EVENTS_MAX];
 
-static time_t monotonic_s(void)
+static uint64_t monotonic_ns(void)
 {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec;
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* With the mutex held. */
@@ -174,7 +176,7 @@ static struct repeats *find_entry(const char *event, size_t len)
     struct repeats *entry = &repeats[i];
     if (entry->len == len && memcmp(entry->event, event, len) == 0)
       return entry;
-    if (best->len > 0 && (entry->len == 0 || entry->since < best->since))
+    if (best->len > 0 && (entry->len == 0 || entry->since_ns < best->since_ns))
       best = entry;
   }
   end_window(best);
@@ -187,13 +189,13 @@ int log_admit(enum log_level level, const char *event, size_t len)
     return 1;
   if (len > EVENT_BYTES)
     len = EVENT_BYTES;
-  time_t now = monotonic_s();
+  uint64_t now = monotonic_ns();
   pthread_mutex_lock(&repeats_mutex);
   struct repeats *entry = find_entry(event, len);
-  if (entry->len > 0 && now - entry->since >= LOG_WINDOW_S)
+  if (entry->len > 0 && now - entry->since_ns >= WINDOW_NS)
     end_window(entry);
   if (entry->len == 0) {
-    *entry = (struct repeats){ .len = len, .level = level, .since = now };
+    *entry = (struct repeats){ .len = len, .level = level, .since_ns = now };
     memcpy(entry->event, event, len);
   }
   int admitted = entry->written < LOG_REPEATS;
@@ -207,11 +209,11 @@ int log_admit(enum log_level level, const char *event, size_t len)
 
 void log_sweep(int all)
 {
-  time_t now = monotonic_s();
+  uint64_t now = monotonic_ns();
   pthread_mutex_lock(&repeats_mutex);
   for (size_t i = 0; i < EVENTS_MAX; i++) {
     struct repeats *entry = &repeats[i];
-    if (entry->len > 0 && (all || now - entry->since >= LOG_WINDOW_S))
+    if (entry->len > 0 && (all || now - entry->since_ns >= WINDOW_NS))
       end_window(entry);
   }
   pthread_mutex_unlock(&repeats_mutex);

@@ -81,7 +81,7 @@ int stat_describe(uint32_t index, struct stat_info *info)
 
 double stat_read(const struct stats *stats, uint32_t index)
 {
-  const _Atomic uint64_t *value = &stats->values[index < LIMITS_AT ? index : 0];
+  const uint64_t *value = &stats->values[index < LIMITS_AT ? index : 0];
   double scale = 1;
   if (index >= LIMITS_AT && index < HISTOGRAMS_AT) {
     value = &stats->limits[index - LIMITS_AT + 1];
@@ -94,5 +94,5 @@ double stat_read(const struct stats *stats, uint32_t index)
       scale = 1e9;
     }
   }
-  return (double)atomic_load_explicit(value, memory_order_relaxed) / scale;
+  return (double)stat_load(value) / scale;
 }

@@ -5,7 +5,6 @@
 #ifndef BASE_STATS_H
 #define BASE_STATS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 enum stat_kind {
@@ -113,17 +112,22 @@ enum {
 #undef X
 };
 
+/* Read and written by stat_bump and its kin alone. */
 struct stats {
-  _Atomic uint64_t values[STAT_COUNT];
-  _Atomic uint64_t limits[LIMIT_COUNT];
-  _Atomic uint64_t buckets[HISTOGRAM_COUNT][BUCKET_COUNT];
-  _Atomic uint64_t sums_ns[HISTOGRAM_COUNT];
+  uint64_t values[STAT_COUNT];
+  uint64_t limits[LIMIT_COUNT];
+  uint64_t buckets[HISTOGRAM_COUNT][BUCKET_COUNT];
+  uint64_t sums_ns[HISTOGRAM_COUNT];
 };
 
-static inline void stat_bump(_Atomic uint64_t *value, uint64_t by)
+static inline uint64_t stat_load(const uint64_t *value)
 {
-  uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
-  atomic_store_explicit(value, now + by, memory_order_relaxed);
+  return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static inline void stat_bump(uint64_t *value, uint64_t by)
+{
+  __atomic_store_n(value, stat_load(value) + by, __ATOMIC_RELAXED);
 }
 
 static inline void stat_add(struct stats *stats, enum stat_id id, uint64_t by)
@@ -133,7 +137,7 @@ static inline void stat_add(struct stats *stats, enum stat_id id, uint64_t by)
 
 static inline void stat_set(struct stats *stats, enum stat_id id, uint64_t value)
 {
-  atomic_store_explicit(&stats->values[id], value, memory_order_relaxed);
+  __atomic_store_n(&stats->values[id], value, __ATOMIC_RELAXED);
 }
 
 void stats_limit(struct stats *stats, enum limit limit);

@@ -294,7 +294,7 @@ struct mg_access_log {
   struct mg_text path;   /* empty: standard output */
   struct mg_text skip; /* request targets without a line, each ended by LF; `~` begins a pattern */
   int32_t escape;      /* 0 as nginx does, 1 for JSON, 2 none */
-  int32_t not_found;   /* 1: lines for requests that no route matches */
+  int32_t not_found;   /* 1: lines for requests that nobody serves */
 };
 /* Takes settings (borrowed) over; on an error there is no log. Does nothing in the control thread. */
 int32_t mg_access_log(struct mg_vm *vm, const struct mg_access_log *settings);

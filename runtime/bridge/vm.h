@@ -44,7 +44,7 @@ struct mg_vm {
   int dispatch_ref; /* Lua: (stage, slot) -> verdict */
   int start_ref;    /* Lua: (id), runs what mg.task.spawn was given */
   struct vm_watch watch;
-  _Atomic uint64_t script_errors;
+  uint64_t script_errors;          /* read by other threads, see base/stats.h */
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
   struct tls_context *tls;
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */

@@ -82,10 +82,14 @@ static size_t piece_of(const struct access_log *log, const char *data, size_t le
 {
   if (!log->is_pipe || len <= PIPE_BUF)
     return len;
-  const char *end = memrchr(data, '\n', PIPE_BUF);
-  if (!end)
-    end = memchr(data, '\n', len); /* one longer line: torn only when another comes between */
-  return end ? (size_t)(end - data) + 1 : len;
+  size_t end = PIPE_BUF;
+  while (end > 0 && data[end - 1] != '\n')
+    end--;
+  if (end > 0)
+    return end;
+  while (data[end] != '\n') /* one longer line: torn only when another comes between */
+    end++;
+  return end + 1;
 }
 
 static uint64_t lines_in(const struct buf *buf)
@@ -243,10 +247,16 @@ int access_log_set(struct access_log *log, const struct access_config *config)
 
 /* lines */
 
+/* As ingress-nginx: what its default server answers has no line. */
+static int is_of_nobody(const struct mg_request *record)
+{
+  return record->error == ERR_NOT_FOUND && (!record->names || record->names->ingress.length == 0);
+}
+
 static int is_skipped(const struct access_log *log, const struct exchange *exchange)
 {
   const struct mg_request *record = &exchange->record;
-  if (record->no_log || (!log->not_found && record->error == ERR_NOT_FOUND && !record->route))
+  if (record->no_log || (!log->not_found && is_of_nobody(record)))
     return 1;
   const struct mg_text target = record->target;
   for (uint32_t i = 0; i < log->skip_count; i++) {

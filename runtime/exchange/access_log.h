@@ -45,7 +45,7 @@ struct access_config {
   enum access_escape escape;
   struct mg_text path; /* empty: standard output */
   struct mg_text skip; /* request targets without a line, each ended by LF; `~` begins a pattern */
-  int not_found;       /* lines for requests that no route matches */
+  int not_found;       /* lines for requests that nobody serves */
 };
 
 /* One worker's; embedded in it. */

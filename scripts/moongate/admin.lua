@@ -33,7 +33,8 @@ pages["/readyz"] = function(ctx)
   if process.is_ready() then
     ctx:respond(200, "ready\n")
   end
-  ctx:respond(503, process.is_stopping() and "stopping\n" or "not ready: the first snapshot is not served yet\n")
+  ctx:respond(503, process.is_stopping() and "stopping\n"
+    or "not ready: the first snapshot is not served yet\n")
 end
 
 pages["/metrics"] = function(ctx)

@@ -24,6 +24,21 @@ local function module_name(path)
   return (path:gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
 end
 
+-- `return mg.plugin{…}` is a tail call, which leaves no trace of the line that it stands in: its
+-- complaints come without one.
+local function with_place(err, file)
+  err = tostring(err)
+  if err:find("^[^\n]-:%d+: ") then
+    return err
+  end
+  local last, line = 1, 0
+  for text in (file.text .. "\n"):gmatch("([^\n]*)\n") do
+    line = line + 1
+    last = text:find("^return%f[%W]") and line or last
+  end
+  return ("%s:%d: %s"):format(file.path, last, err)
+end
+
 local function loader(files)
   local by_name, loaded = {}, {}
   for _, file in ipairs(files) do
@@ -54,7 +69,10 @@ local function loader(files)
     local env = strict(file.path)
     rawset(env, "require", require_local)
     setfenv(chunk, env)
-    local value = chunk()
+    local ok, value = pcall(chunk)
+    if not ok then
+      error(with_place(value, file), 0)
+    end
     loaded[file] = { value = value == nil and true or value }
     return loaded[file].value
   end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What `moongate check` finds beyond the faults of translation: routes that nobody reaches, services
--- without endpoints, patterns that may run away, certificates that end soon.
+-- What `moongate check` finds beyond the faults of translation: routes that nobody reaches,
+-- services without endpoints, patterns that may run away, certificates that end soon.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")

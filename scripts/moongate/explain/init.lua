@@ -160,7 +160,7 @@ local function outcome_of(out, found, code)
   elseif fault then
     return "503: " .. fault
   elseif found.service < 0 then
-    return #out.plugins > 0 and "a plugin answers, else 404" or "404: there is no service"
+    return #out.plugins > 0 and "404, unless a plugin answers" or "404: there is no service"
   elseif not out.service or #out.service.endpoints == 0 then
     return "503: the service has no endpoint that is ready"
   end
