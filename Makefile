@@ -43,7 +43,8 @@ FUZZ := -O1 -fvisibility=default -fsanitize=fuzzer-no-link,address,undefined \
 # LuaJIT stands alone, since the specs' library hides its symbols.
 ARCHIVES := $(addprefix $(VENDOR)/lib/,libuv.a libllhttp.a libmbedtls.a libmbedx509.a \
               libmbedcrypto.a libnghttp2.a libyyjson.a libyaml.a libluajit.a)
-LIBS := $(ARCHIVES) -Wl,--as-needed -lpcre2-8 -lcrypto -lz -lbrotlienc -lm -ldl -lpthread
+# libcrypt stays although libasan seems to have crypt_r: that one only wraps it.
+LIBS := $(ARCHIVES) -Wl,--no-as-needed -lcrypt -Wl,--as-needed -lpcre2-8 -lcrypto -lz -lbrotlienc -lm -ldl -lpthread
 
 # With WERROR=1 the objects are kept apart, so that asking for it does not rebuild the others.
 OBJ := build/obj$(if $(WERROR),-werror)

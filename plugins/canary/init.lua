@@ -34,12 +34,15 @@ local function prepare(conf)
     sticky = conf.sticky,
     sticky_by = conf.sticky_by,
   }
+  local warning
   if conf.header_pattern and not conf.header_value then
     -- A pattern that is wrong matches nothing, and nothing else is asked: as ingress-nginx does.
-    made.header_pattern = mg.regex.compile(conf.header_pattern) or false
+    local regex, err = mg.regex.compile(conf.header_pattern)
+    made.header_pattern = regex or false
+    warning = err and ("header_pattern: %s; whoever sends the header gets main"):format(err)
   end
   made.counter = mg.counter.new(("canary %s %s"):format(conf.main or "", conf.alternative))
-  return made
+  return made, warning
 end
 
 local function by_word(value)

@@ -82,3 +82,8 @@ int hash_md5(const char *bytes, uint32_t length, char out[HASH_MD5_HEX_BYTES])
   out[2 * size] = '\0';
   return 0;
 }
+
+int hash_sha256(const char *bytes, uint32_t length, unsigned char out[HASH_SHA256_BYTES])
+{
+  return EVP_Digest(bytes, length, out, NULL, EVP_sha256(), NULL) ? 0 : UV_ENOMEM;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes of bytes: none of them keeps a secret. */
+/* Hashes of bytes: none but SHA-256 keeps a secret. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
@@ -8,7 +8,8 @@
 #include "base/compiler.h"
 
 enum {
-  HASH_MD5_HEX_BYTES = 33
+  HASH_MD5_HEX_BYTES = 33,
+  HASH_SHA256_BYTES = 32,
 };
 
 /* MurmurHash3, 32 bits: well spread in all bits, stable across versions and machines. */
@@ -22,5 +23,8 @@ uint32_t hash_text(const char *bytes, uint32_t length);
 uint32_t hash_path(const char *path, uint32_t length, uint32_t *marks, uint32_t most);
 /* Lower-case hexadecimal MD5 with a final NUL; UV_ENOMEM. */
 MG_MUST_USE int hash_md5(const char *bytes, uint32_t length, char out[HASH_MD5_HEX_BYTES]);
+/* UV_ENOMEM. */
+MG_MUST_USE int hash_sha256(const char *bytes, uint32_t length,
+                            unsigned char out[HASH_SHA256_BYTES]);
 
 #endif

@@ -343,6 +343,14 @@ struct mg_counter *mg_counter_ref(const char *name, uint32_t length);
 uint32_t mg_counter_next(struct mg_counter *counter, uint32_t modulus);
 void mg_counter_unref(struct mg_counter *counter);
 
+/* Passwords: bridge/api_password.c */
+/* Waits until the password has been compared with a hash of htpasswd's forms, in another thread: 1
+ * match, 0 none. ERR_LIMIT: too many comparisons are under way. */
+int32_t mg_wait_password(struct mg_vm *vm, const char *password, uint32_t length, const char *hash,
+                         uint32_t hash_length);
+/* 1 when the hash has one of those forms. */
+int32_t mg_password_is_known(const char *hash, uint32_t length);
+
 /* Bytes: base/hash.c, base/query.c */
 
 /* Hash of `length` bytes, well spread in all 32 bits and the same in every version. */
@@ -384,6 +392,8 @@ int32_t mg_md5(const char *bytes, uint32_t length, char *out);
  * node gets is proportional to its weight, which is above 0. */
 uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const double *weights,
                  uint32_t count, uint32_t *order, uint32_t most);
+/* Writes the 32 bytes of the SHA-256 to `out`. Below 0: out of memory. */
+int32_t mg_sha256(const char *bytes, uint32_t length, char *out);
 /* 1 when both texts hold the same `length` bytes. */
 int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length);
 /* Length of the decoded value of the first parameter `name`, which is written to `out`. -1: there is

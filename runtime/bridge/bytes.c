@@ -116,6 +116,11 @@ int32_t mg_md5(const char *bytes, uint32_t length, char *out)
   return hash_md5(bytes, length, out);
 }
 
+int32_t mg_sha256(const char *bytes, uint32_t length, char *out)
+{
+  return hash_sha256(bytes, length, (unsigned char *)out);
+}
+
 int32_t mg_bytes_equal(const char *a, const char *b, uint32_t length)
 {
   return length == 0 || memcmp(a, b, length) == 0;

@@ -50,6 +50,7 @@ struct mg_vm {
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
   struct mg_settings settings;
   struct buf resolved;         /* addresses of the last resolution */
+  uint32_t password_checks;    /* under way in the thread pool */
   struct sockets *sockets;     /* bridge/socket.h; NULL until the first */
   struct processes *processes; /* bridge/process.h; the same */
   struct log_line log;         /* the line that Lua writes now */

@@ -2,6 +2,7 @@
 --
 -- `require "moongate"`: what scripts and plugins use. Parts are loaded when they are first named.
 local MODULES = {
+  base64 = "moongate.api.base64",
   cache = "moongate.api.cache",
   counter = "moongate.api.counter",
   crypto = "moongate.api.crypto",
@@ -10,6 +11,7 @@ local MODULES = {
   json = "moongate.api.json",
   log = "moongate.api.log",
   metrics = "moongate.api.metrics",
+  password = "moongate.api.password",
   regex = "moongate.api.regex",
   schema = "moongate.api.schema",
   shared = "moongate.api.shared",

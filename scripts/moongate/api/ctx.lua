@@ -107,6 +107,22 @@ function Ctx:template(parts)
   return variables.fill(self.record, self.generation, parts)
 end
 
+-- --- who it is ---------------------------------------------------------------
+
+--- Tells the plugins that follow who the client is, as ctx.consumer.
+---@param consumer { id: string, username: string?, groups: string[]? }
+---@param credential any?  how it was found out
+function Ctx:authenticate(consumer, credential)
+  fields.check(self)
+  rawset(self, "consumer", consumer)
+  consumer.credential = credential
+end
+
+---@return boolean
+function Ctx:is_anonymous()
+  return rawget(self, "consumer") == nil
+end
+
 -- --- control -----------------------------------------------------------------
 
 local function put_body(self, body)

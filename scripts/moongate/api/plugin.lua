@@ -85,9 +85,9 @@ end
 --- Declares a plugin; a script file returns it.
 ---
 --- `prepare(conf)` works out once what follows from a configuration alone (compiled patterns, sets of
---- networks) and returns what the hooks get as `conf` instead. It runs in the control thread too, where
---- nil and a message, or an error, makes the routes that have this configuration answer 503; it must not
---- wait.
+--- networks) and returns what the hooks get as `conf` instead, and perhaps a warning. It runs in the
+--- control thread too, where nil and a message, or an error, makes the routes that have this
+--- configuration answer 503; it must not wait.
 ---@generic Config
 ---@param definition moongate.Plugin<Config>
 ---@return moongate.Plugin<Config>

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Variables of nginx as data: the names that templates of annotations may hold, and how each is read
--- of a request. Nothing in a template is ever run.
+-- Variables of nginx as data: the names that templates of annotations may hold, and how each is
+-- read of a request. Nothing in a template is ever run.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local base64 = require("moongate.api.base64")
 local url = require("moongate.api.url")
 
 local M = {}
@@ -49,6 +50,11 @@ local READ = {
   end,
   is_args = function(request)
     return request.query.length > 0 and "?" or ""
+  end,
+  remote_user = function(request, generation)
+    local encoded = header(request, generation, "authorization"):match("^[Bb]asic +(%S+)")
+    local credentials = encoded and base64.decode(encoded)
+    return credentials and credentials:match("^([^:]*):") or ""
   end,
   remote_addr = function(request)
     return string_of(request.client_ip)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Objects by kind, namespace and name, each judged by its shape: one that is wrong is left out and
 -- reported, the others stay. Comes after control/source, before control/translate.
-local base64 = require("moongate.control.model.base64")
+local base64 = require("moongate.api.base64")
 local kinds = require("moongate.control.store.kinds")
 local model = require("moongate.control.model")
 

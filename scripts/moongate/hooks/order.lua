@@ -47,65 +47,67 @@ local function predecessors(instances)
   for _, instance in ipairs(instances) do
     before[instance.plugin.name] = {}
   end
-  for name in pairs(before) do
-    for _, instance in ipairs(instances) do
-      local plugin = instance.plugin
-      if plugin.name == name then
-        for _, earlier in ipairs(plugin.after or {}) do
-          before[name][earlier] = before[earlier] and true or nil
-        end
-      else
-        for _, later in ipairs(plugin.before or {}) do
-          before[name][plugin.name] = before[name][plugin.name] or later == name or nil
-        end
-      end
+  local function add(earlier, later)
+    if before[earlier] and before[later] and earlier ~= later then
+      before[later][earlier] = true
+    end
+  end
+  for _, instance in ipairs(instances) do
+    local plugin = instance.plugin
+    for _, earlier in ipairs(plugin.after or {}) do
+      add(earlier, plugin.name)
+    end
+    for _, later in ipairs(plugin.before or {}) do
+      add(plugin.name, later)
     end
   end
   return before
 end
 
+-- Whether all that must come earlier has its place; if not, also what has not.
 local function is_free(before, placed, name)
   for earlier in pairs(before[name]) do
-    if earlier ~= name and not placed[earlier] then
+    if not placed[earlier] then
       return false, earlier
     end
   end
   return true
 end
 
---- Sorts instances in place. Errors: `cycle`, naming two plugins of it.
----@param instances { plugin: moongate.Plugin, id: string? }[]
----@return table[]? instances
+local function first_free(rest, before, placed)
+  for i, instance in ipairs(rest) do
+    if is_free(before, placed, instance.plugin.name) then
+      return i
+    end
+  end
+end
+
+-- Instances of one plugin stand together.
+local function take(rest, at, sorted)
+  local name = rest[at].plugin.name
+  while rest[at] and rest[at].plugin.name == name do
+    sorted[#sorted + 1] = table.remove(rest, at)
+  end
+  return name
+end
+
+--- Sorts instances. Errors: `cycle`, naming two plugins of it.
+---@param instances { plugin: moongate.Plugin, id: string? }[]  given: is empty afterwards
+---@return table[]? sorted
 ---@return string? err
 ---@return "cycle"? code
 function M.sort(instances)
   table.sort(instances, first)
   local before, placed, sorted = predecessors(instances), {}, {}
-  local rest = instances
-  while #rest > 0 do
-    local later, blocker = {}, nil
-    for _, instance in ipairs(rest) do
-      local name = instance.plugin.name
-      local free, earlier = is_free(before, placed, name)
-      if free and not blocker then
-        sorted[#sorted + 1] = instance
-      else
-        blocker = blocker or { name, earlier }
-        later[#later + 1] = instance
-      end
-      -- Instances of one plugin stand together: the name is placed when its last one is.
-    end
-    for _, instance in ipairs(rest) do
-      placed[instance.plugin.name] = true
-    end
-    for _, instance in ipairs(later) do
-      placed[instance.plugin.name] = nil
-    end
-    if #later == #rest then
-      local err = ("plugins %s and %s each want to come after the other"):format(blocker[1], blocker[2])
+  while #instances > 0 do
+    local at = first_free(instances, before, placed)
+    if not at then
+      local name = instances[1].plugin.name
+      local _, blocker = is_free(before, placed, name)
+      local err = ("plugins %s and %s each want to come after the other"):format(name, blocker)
       return nil, err, "cycle"
     end
-    rest = later
+    placed[take(instances, at, sorted)] = true
   end
   return sorted
 end

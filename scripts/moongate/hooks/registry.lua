@@ -59,16 +59,22 @@ function Registry:find(name)
   return plugin
 end
 
--- What the hooks get as `conf`.
+-- What the hooks get as `conf`, with a warning perhaps; or nil and what is wrong.
 local function prepare(plugin, conf)
   if not plugin.prepare then
     return conf
   end
   local ok, prepared, err = pcall(plugin.prepare, conf)
   if ok and prepared ~= nil then
-    return prepared
+    return prepared, err
   end
   return nil, tostring(ok and err or prepared)
+end
+
+local function add(faults, message, severity)
+  faults = faults or {}
+  faults[#faults + 1] = { message = message, severity = severity }
+  return faults
 end
 
 local function sentence(faults)
@@ -87,7 +93,7 @@ end
 function Registry:read(wanted)
   local plugin, err = self:find(wanted.name)
   if not plugin then
-    return nil, { { message = err, severity = "error" } }
+    return nil, add(nil, err, "error")
   end
   local conf, faults = wanted.config or {}, nil
   if plugin.config then
@@ -98,7 +104,9 @@ function Registry:read(wanted)
   end
   conf, err = prepare(plugin, conf)
   if conf == nil then
-    return nil, { { message = err, severity = "error" } }
+    return nil, add(faults, err, "error")
+  elseif err then
+    faults = add(faults, err, "warning")
   end
   return { plugin = plugin, conf = conf, id = wanted.id }, faults
 end

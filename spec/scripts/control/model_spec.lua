@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 local address = require("moongate.control.model.address")
-local base64 = require("moongate.control.model.base64")
+local base64 = require("moongate.api.base64")
 local model = require("moongate.control.model")
 local names = require("moongate.control.model.names")
 local nearest = require("moongate.nearest")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The names in a certificate: enough DER to find subjectAltName and the common name. Whether key
 -- and certificate are sound is for the TLS library, which loads them.
-local base64 = require("moongate.control.model.base64")
+local base64 = require("moongate.api.base64")
 
 local M = {}
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Base64 (RFC 4648) for the data of Secrets and for PEM. Control thread only.
+--
+-- mg.base64 (RFC 4648).
 local bit = require("bit")
 
 local M = {}
