@@ -290,6 +290,7 @@ function Gateway:close()
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot, self.model = nil, nil
   self.watch:close()
+  self.publisher:close()
 end
 
 return M

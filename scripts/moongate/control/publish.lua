@@ -55,4 +55,9 @@ function Publisher:build(model)
   return snapshot, self.number, faults
 end
 
+--- Lets go of what is kept between snapshots; those that were built stay as they are.
+function Publisher:close()
+  C.mg_snapshot_unref((self.writer:build({ hosts = {}, services = {}, certificates = {} }, 0)))
+end
+
 return M
