@@ -34,6 +34,8 @@ int err_status(int err)
 const char *err_text(int err)
 {
   switch (err) {
+  case 0: /* libuv would make a text for it, and leak it */
+    return "no error";
 #define X(name, code, status, text)                                                                \
   case name:                                                                                       \
     return text;

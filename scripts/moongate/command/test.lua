@@ -25,6 +25,24 @@ local function extend_paths()
   end
 end
 
+-- Tells moongate.test of each test's and file's end: the runner makes its own core of busted.
+local function observe_core()
+  local make = require("busted.core")
+  package.loaded["busted.core"] = function(...)
+    local core = make(...)
+    local state = require("moongate.test.state")
+    core.subscribe({ "test", "end" }, function(_, _, status)
+      state.test_ended(status)
+      return nil, true
+    end)
+    core.subscribe({ "file", "end" }, function()
+      state.close()
+      return nil, true
+    end)
+    return core
+  end
+end
+
 local EXIT = {}
 
 -- The runner ends by os.exit, which would pass over what this process still has to close.
@@ -50,14 +68,11 @@ function M.run(_, ...)
   if not ok then
     return 70, HINT:format((tostring(runner):match("^[^\n]*")))
   end
+  observe_core()
   require("moongate.api.tcp").may_listen = true
   rawset(_G, "arg", { [0] = "moongate test", ... })
   local code, err = run(runner)
   io.stdout:flush()
-  local state = package.loaded["moongate.test.state"]
-  if state then
-    state.close()
-  end
   return code, err
 end
 

@@ -289,7 +289,6 @@ end
 function Gateway:close()
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot, self.model = nil, nil
-  self.publisher.writer:close()
   self.watch:close()
   self.publisher:close()
 end

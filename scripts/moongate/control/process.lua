@@ -96,7 +96,10 @@ end
 local function broadcast(message)
   local text = json.encode(message)
   local err = C.mg_broadcast(vm, text, #text)
-  return err >= 0 or nil, errors.text(err)
+  if err < 0 then
+    return nil, errors.text(err)
+  end
+  return true
 end
 
 --- Sends typed settings to all workers.

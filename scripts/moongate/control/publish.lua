@@ -55,7 +55,7 @@ function Publisher:build(model)
   return snapshot, self.number, faults
 end
 
---- Lets go of what the writer keeps; snapshots that are served keep theirs.
+--- Lets go of what is kept between snapshots; those that were built stay as they are.
 function Publisher:close()
   self.writer:close()
 end

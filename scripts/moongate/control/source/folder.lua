@@ -82,7 +82,7 @@ function M.scan(paths, wanted, known)
     walk(found, path, wanted, path, 0)
   end
   known = known or {}
-  local now, changed, count = {}, false, 0
+  local now, changed = {}, false
   for _, file in ipairs(found.files) do
     local before = known[file.path]
     if before and file.stamp and before.stamp == file.stamp then
@@ -94,10 +94,9 @@ function M.scan(paths, wanted, known)
     now[file.path] = file
   end
   for path in pairs(known) do
-    count = count + 1
     changed = changed or not now[path]
   end
-  return found.files, found.folders, now, changed or count == 0
+  return found.files, found.folders, now, changed
 end
 
 ---@return boolean

@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Scripts in the running gateway: what they decide, and what becomes of a change.
+local t = require("moongate.test")
+
+-- The fewest lines that are useful.
+local FIRST = [[
+local mg = require "moongate"
+mg.route { host = "api.test", path = "/v1/", to = "${app}" }
+
+return mg.plugin {
+  access = function(ctx)
+    if not ctx.request:header("x-api-key") then return ctx:respond(401, "a key, please\n") end
+  end,
+}
+]]
+
+describe("a folder of scripts", function()
+  local gateway
+
+  local function start(scripts)
+    gateway = t.gateway({
+      scripts = scripts,
+      upstreams = { app = true, other = { body = "other" } },
+      settings = { hsts = false },
+    }):start()
+    return gateway:client()
+  end
+
+  local function get(client, headers)
+    return client:request({ path = "/v1/x", host = "api.test", headers = headers })
+  end
+
+  after_each(function()
+    gateway:stop()
+  end)
+
+  it("asks for a key in eight lines", function()
+    local client = start(FIRST)
+    local refused = get(client)
+    assert.are.equal(401, refused.status)
+    assert.are.equal("a key, please\n", refused.body)
+    assert.are.equal(0, #gateway:upstream("app").requests)
+    assert.are.equal(200, get(client, { ["x-api-key"] = "k" }).status)
+    assert.are.equal("/v1/x", gateway:upstream("app"):request(1).target)
+    assert.are.equal(1, client.connections)
+  end)
+
+  it("is read again when it changes, and a fault leaves the old one serving", function()
+    local client = start({ ["gate.lua"] = FIRST })
+    gateway:write({ ["gate.lua"] = "local mg = require 'moongate'\nmg.route { host = 'api.test' " })
+    local rejected = gateway:wait_log("scripts_rejected")
+    assert.truthy(rejected.error:find("gate.lua:2:", 1, true))
+    assert.are.equal(401, get(client).status)
+    gateway:write({
+      ["gate.lua"] = [[
+        local mg = require("moongate")
+        mg.route({ host = "api.test", path = "/", to = "${other}" })
+      ]],
+    })
+    gateway:wait_log("scripts_loaded", 2)
+    t.wait_until(function()
+      return get(client).body == "other"
+    end, "the new script's route")
+  end)
+
+  it("is read again on SIGHUP", function()
+    local client = start({ ["gate.lua"] = FIRST })
+    gateway:reload()
+    assert.are.equal(401, get(client).status)
+    assert.are.equal(2, #gateway:logs("scripts_loaded"))
+  end)
+
+  it("answers 500 when a hook that protects something fails, and names the line", function()
+    local client = start([[
+      local mg = require("moongate")
+      mg.route({ host = "api.test", path = "/", to = "${app}" })
+      return mg.plugin({
+        name = "broken",
+        stage = "authorize",
+        access = function(ctx)
+          ctx.missing.field = 1
+        end,
+      })
+    ]])
+    assert.are.equal(500, get(client).status)
+    local failed = gateway:wait_log("plugin_failed")
+    assert.are.equal("broken", failed.plugin)
+    assert.truthy(failed.error:find("spec.lua:7:", 1, true))
+    assert.are.equal(0, #gateway:upstream("app").requests)
+  end)
+
+  it("waits in a hook while other requests go on", function()
+    local client = start([[
+      local mg = require("moongate")
+      mg.route({ host = "api.test", path = "/", to = "${app}" })
+      return mg.plugin({
+        access = function(ctx)
+          if ctx.request:header("x-slow") then
+            local conn = mg.tcp.connect("127.0.0.1", ${other.port})
+            conn:write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            ctx:respond(202, conn:read_until("\r\n"))
+          end
+        end,
+      })
+    ]])
+    gateway:upstream("other"):answer({ delay = "50ms" })
+    local slow = client:raw()
+    slow:write("GET / HTTP/1.1\r\nHost: api.test\r\nX-Slow: 1\r\n\r\n")
+    gateway:upstream("other"):request(1)
+    assert.are.equal(200, get(gateway:client()).status)
+    local response = t.http1.read_response(slow)
+    assert.are.equal(202, response.status)
+    assert.are.equal("HTTP/1.1 200 Test", response.body)
+  end)
+end)
