@@ -6,16 +6,17 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local control = require("moongate.control")
-local dns = require("moongate.api.dns")
 local folder = require("moongate.control.source.folder")
 local judge = require("moongate.control.judge")
 local log = require("moongate.api.log")
 local process = require("moongate.control.process")
 local publish = require("moongate.control.publish")
 local report = require("moongate.control.report")
+local resolver = require("moongate.control.resolver")
 local routes = require("moongate.control.routes")
 local scripts = require("moongate.api.scripts")
 local settings = require("moongate.settings")
+local task = require("moongate.api.task")
 
 local M = {}
 
@@ -36,6 +37,7 @@ function M.new(sources)
     sources = sources,
     publisher = publish.new(),
     watch = folder.watch(),
+    resolver = resolver.new(),
     loaded = { plugins = {}, routes = {}, settings = {} },
     reported = {},
   }, Gateway)
@@ -101,15 +103,6 @@ local function settings_of(self)
     values[name] = value
   end
   return values
-end
-
-local function resolve_with(self)
-  return function(host)
-    self.names = self.names or {}
-    local addresses, err = dns.resolve(host)
-    self.names[host] = true
-    return addresses, err
-  end
 end
 
 local text = ffi.new("struct mg_text[2]")
@@ -243,39 +236,52 @@ function Gateway:refresh(force)
   if #files > 0 and (force or scripts_changed) or (first and #sources.scripts > 0) then
     load_scripts(self, files)
   end
+  if first and self.script_fault then
+    return -- a script may be what guards the rest: nothing is served before it has been loaded once
+  end
   if force or changed or scripts_changed or first then
-    local model = M.model(sources, manifests, self.loaded, settings_of(self), resolve_with(self))
+    self.resolver:begin()
+    local model = M.model(sources, manifests, self.loaded, settings_of(self), function(name)
+      return self.resolver:resolve(name)
+    end)
+    self.resolver:fill(model.services)
     publish_model(self, model)
   end
 end
 
---- Goes on for ever: waits for changes and serves them.
-function Gateway:run()
-  process.on_reload = function()
-    self.forced = true
-    if not self.busy then
-      self:turn()
-    end
+--- One refresh, or one more after the one that runs. A failure of our own leaves what is served as it is.
+---@param force boolean?  as if everything had changed
+function Gateway:turn(force)
+  self.forced = self.forced or force
+  if self.busy then
+    self.again = true
+    return
   end
-  self:turn()
-  while self.watch:wait() >= 0 do
-    self:turn()
-  end
-end
-
---- One refresh; a failure of our own leaves what is served as it is.
-function Gateway:turn()
   self.busy = true
   repeat
-    local force = self.forced
-    self.forced = false
-    local ok, err = xpcall(self.refresh, debug.traceback, self, force)
+    local now_forced = self.forced
+    self.forced, self.again = false, false
+    local ok, err = xpcall(self.refresh, debug.traceback, self, now_forced)
     if not ok then
       self.failed = true
       log.error("refresh_failed", { error = err })
     end
-  until not self.forced
+  until not self.again
   self.busy = false
+end
+
+--- Goes on until the gateway is closed: waits for changes and serves them.
+function Gateway:run()
+  process.on_reload = function()
+    self:turn(true)
+  end
+  self:turn()
+  task.spawn(self.resolver.run, self.resolver, function()
+    self:turn(true)
+  end)
+  while self.watch:wait() >= 0 do
+    self:turn()
+  end
 end
 
 --- What moongate.explain works on; nil before the first snapshot.
