@@ -37,7 +37,7 @@ describe("the plugin rewrite", function()
   end)
 
   it("redirects to a URL, and nothing in the path can leave it", function()
-    local conf = { pattern = "^/o/(.*)", replacement = "https://b.test/$1", redirect = true }
+    local conf = { pattern = "(?s)^/o/(.*)", replacement = "https://b.test/$1", redirect = true }
     local h = t.plugin("rewrite", conf)
     local response = h:request({ path = "/o/x%0d%0aSet-Cookie:a?q=1" })
     assert.equal(302, response.status)
