@@ -75,6 +75,21 @@ static int embedded_text(lua_State *lua)
   return 1;
 }
 
+/* (beginning) -> names of the embedded files that begin so, in order. */
+static int embedded_names(lua_State *lua)
+{
+  const char *beginning = luaL_checkstring(lua, 1);
+  int count = 0;
+  lua_newtable(lua);
+  for (unsigned i = 0; i < mg_embedded_count; i++) {
+    if (strncmp(mg_embedded[i].name, beginning, strlen(beginning)) == 0) {
+      lua_pushstring(lua, mg_embedded[i].name);
+      lua_rawseti(lua, -2, ++count);
+    }
+  }
+  return 1;
+}
+
 /* The embedded modules come before the file system: a scripts folder cannot replace one by accident. */
 static void install_loader(lua_State *lua)
 {
@@ -178,6 +193,8 @@ static int open_state(struct mg_vm *vm)
   lua_setfield(lua, -2, "role");
   lua_pushcfunction(lua, embedded_text);
   lua_setfield(lua, -2, "text");
+  lua_pushcfunction(lua, embedded_names);
+  lua_setfield(lua, -2, "names");
   lua_getglobal(lua, "package");
   lua_getfield(lua, -1, "loaded");
   lua_pushvalue(lua, -3);

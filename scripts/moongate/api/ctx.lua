@@ -28,16 +28,41 @@ end
 
 -- --- parts -------------------------------------------------------------------
 
+-- What is read as a field: ctx.client.ip and so on.
+local CLIENT = {
+  ip = function(record)
+    return string_of(record.client_ip)
+  end,
+  peer_ip = function(record)
+    return string_of(record.peer_ip)
+  end,
+  port = function(record)
+    return record.client_port
+  end,
+  protocol = function(record)
+    return record.version == 20 and "h2" or record.version == 10 and "http/1.0" or "http/1.1"
+  end,
+  secure = function(record)
+    return record.tls == 1
+  end,
+}
+
+local Client = {}
+
+function Client.__index(self, key)
+  local read = CLIENT[key]
+  if read then
+    fields.check(self)
+    return read(self.record)
+  end
+end
+
+function Client.__newindex(_, key)
+  error(("ctx.client.%s is read-only"):format(key), 2)
+end
+
 local function client(self)
-  local record = self.record
-  fields.check(self)
-  return {
-    ip = string_of(record.client_ip),
-    peer_ip = string_of(record.peer_ip),
-    port = record.client_port,
-    protocol = record.version == 20 and "h2" or record.version == 10 and "http/1.0" or "http/1.1",
-    secure = record.tls == 1,
-  }
+  return setmetatable({ record = self.record, generation = self.generation }, Client)
 end
 
 local Log = {}

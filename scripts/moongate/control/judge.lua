@@ -22,6 +22,7 @@ local NONE = {}
 function M.new(plugins)
   return setmetatable({
     registry = registry.new(plugins),
+    by_routes = setmetatable({}, { __mode = "k" }), -- list of routes -> verdict; see judge_routes
     by_config = setmetatable({}, { __mode = "k" }), -- config -> plugin name -> faults
     by_text = {}, -- plugin name and JSON of config -> faults; those of the last two models
     older = {},
@@ -31,8 +32,18 @@ end
 
 -- --- verdicts ----------------------------------------------------------------
 
+-- A script can put into a configuration what no worker could be told of: functions, cycles.
+local function untellable(err)
+  local why = tostring(err):match("json%.encode: (.+)$") or tostring(err)
+  return { { message = "config: " .. why, severity = "error", untellable = true } }
+end
+
 local function read_text(self, wanted)
-  local key = wanted.name .. "\0" .. json.encode(wanted.config or NONE)
+  local ok, text = pcall(json.encode, wanted.config or NONE)
+  if not ok then
+    return untellable(text)
+  end
+  local key = wanted.name .. "\0" .. text
   local faults = self.by_text[key] or self.older[key]
   if not faults then
     local _, found = self.registry:read(wanted)
@@ -121,38 +132,34 @@ local function message_of(name, fault)
   return ("plugin %s: %s%s%s%s"):format(name, path, fault.message, hint, consequence)
 end
 
--- An object's fault is told once, however many routes it has.
-local function add_fault(state, origin, route, name, fault)
+local function add_fault(found, origin, route, name, fault)
   local place = place_of(origin, route, fault.keys or NONE)
   place.severity, place.code = fault.severity, "plugin"
   place.message = message_of(name, fault)
-  local key = ("%s\0%s\0%s"):format(place.object, place.field or "", place.message)
-  if not state.told[key] then
-    state.told[key] = true
-    table.insert(state.faults, place)
-  end
+  found[#found + 1] = place
   return place.message
 end
 
 -- --- models ------------------------------------------------------------------
 
--- What is wrong with a route's plugins: the first fatal fault, as text.
-local function judge_route(self, state, route)
-  local fatal
+-- What is wrong with a route's plugins: the first fatal fault, as text, and whether the plugins
+-- cannot go into a snapshot at all.
+local function judge_route(self, origins, route, found)
+  local fatal, drop
   for _, wanted in ipairs(route.plugins) do
     for _, fault in ipairs(read(self, wanted)) do
-      local origin = state.origins[wanted.config]
-      local message = add_fault(state, origin, route, wanted.name, fault)
+      local message = add_fault(found, origins[wanted.config], route, wanted.name, fault)
       fatal = fatal or fault.severity ~= "warning" and message
+      drop = drop or fault.untellable
     end
   end
   if not fatal then
     local err = judge_order(self, route.plugins)
     if err then
-      fatal = add_fault(state, nil, route, "order", { message = err, severity = "error" })
+      fatal = add_fault(found, nil, route, "order", { message = err, severity = "error" })
     end
   end
-  return fatal
+  return fatal, drop
 end
 
 -- What changes is a copy, so that tables which translation uses again stay as they are.
@@ -165,32 +172,53 @@ local function with(map, key, value)
   return copy
 end
 
--- The routes with faults put in.
-local function judge_routes(self, state, routes)
-  local judged
+-- The verdict on a list of routes: {faults, routes}, the latter with faults put in, or nil when
+-- they are as they were.
+local function judge_routes(self, origins, routes)
+  local verdict = { faults = {} }
   for i, route in ipairs(routes) do
-    local fault = route.plugins and judge_route(self, state, route)
-    if fault and not route.fault then
-      judged = judged or { unpack(routes) }
-      judged[i] = with(route, "fault", fault)
+    local fault, drop
+    if route.plugins then
+      fault, drop = judge_route(self, origins, route, verdict.faults)
+    end
+    if fault then
+      verdict.routes = verdict.routes or { unpack(routes) }
+      verdict.routes[i] = with(route, "fault", route.fault or fault)
+      verdict.routes[i].plugins = not drop and route.plugins or nil
     end
   end
-  return judged or routes
+  return verdict
 end
 
---- Judges all plugins of a model: adds to its faults and to those of its routes.
+-- An object's fault is told once, however many routes it has.
+local function tell(faults, told, found)
+  for _, fault in ipairs(found) do
+    local key = ("%s\0%s\0%s"):format(fault.object, fault.field or "", fault.message)
+    if not told[key] then
+      told[key] = true
+      faults[#faults + 1] = fault
+    end
+  end
+end
+
+--- Judges all plugins of a model: adds to its faults, and gives hosts routes with faults. Lists of
+--- routes that were judged before are not looked at again.
 ---@param checked table  the model
 function Judge:model(checked)
-  local state = { told = {}, faults = checked.faults, origins = checked.origins or NONE }
+  local told, changed = {}, {}
   self.older, self.by_text = self.by_text, {}
-  local seen = {}
   for _, host in ipairs(model.keys(checked.hosts)) do
-    local entry = checked.hosts[host]
-    local routes = entry.routes
-    seen[routes] = seen[routes] or judge_routes(self, state, routes)
-    if seen[routes] ~= routes then
-      checked.hosts[host] = with(entry, "routes", seen[routes])
+    local routes = checked.hosts[host].routes
+    local verdict = self.by_routes[routes]
+    if not verdict then
+      verdict = judge_routes(self, checked.origins or NONE, routes)
+      self.by_routes[routes] = verdict
     end
+    tell(checked.faults, told, verdict.faults)
+    changed[host] = verdict.routes
+  end
+  for host, routes in pairs(changed) do
+    checked.hosts[host] = with(checked.hosts[host], "routes", routes)
   end
 end
 

@@ -35,8 +35,25 @@ local function load_bundled(name)
   end
 end
 
+-- Names of the plugins in the binary; specs run without one.
+local function bundled_names()
+  local host = package.loaded["moongate.host"]
+  local names = {}
+  for _, path in ipairs(host and host.names("plugins/") or {}) do
+    names[#names + 1] = path:match("^plugins/([^/]+)/init%.lua$")
+  end
+  return names
+end
+
 local function unknown(self, name)
-  local near = nearest.of(name, self.plugins)
+  local known = {}
+  for plugin in pairs(self.plugins) do
+    known[plugin] = true
+  end
+  for _, plugin in ipairs(bundled_names()) do
+    known[plugin] = true
+  end
+  local near = nearest.of(name, known)
   local hint = near and ("; did you mean %q?"):format(near) or ""
   return ("unknown plugin %q%s"):format(name, hint)
 end

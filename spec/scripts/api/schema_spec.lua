@@ -1,9 +1,4 @@
 -- SPDX-License-Identifier: Apache-2.0
-local core = require("spec.support.core")
-
-core.api()
-package.loaded["moongate.api.core"] = core.C
-
 local json = require("moongate.api.json")
 local s = require("moongate.api.schema")
 

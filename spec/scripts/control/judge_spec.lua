@@ -98,6 +98,16 @@ describe("the judge of plugins", function()
     assert.same({ "mg.route", "a.lua", 3 }, { fault.object, fault.file, fault.line })
   end)
 
+  it("keeps from the snapshot what cannot be told there", function()
+    local config = { n = function() end }
+    local model = model_of({ route({ { name = "limit", config = config } }) })
+    judge.new({ limit() }):model(model)
+    local judged_route = model.hosts["a.test"].routes[1]
+    assert.equal("plugin limit: config: a function cannot be told in JSON; its routes answer 503",
+      judged_route.fault)
+    assert.is_nil(judged_route.plugins)
+  end)
+
   it("finds plugins that want to come after each other", function()
     local a = plugin({ name = "a", after = { "b" }, config = mg.schema.record({}) })
     local b = plugin({ name = "b", after = { "a" }, config = mg.schema.record({}) })
