@@ -105,7 +105,7 @@ int32_t mg_park(struct mg_vm *vm);
 /* The task that runs now: number and generation for mg_unpark; -1 outside a task. */
 int32_t mg_task_number(struct mg_vm *vm);
 uint32_t mg_task_generation(struct mg_vm *vm);
-/* ERR_STALE when that task does not wait by mg_park any more. */
+/* Ends a wait by mg_park or mg_wait_timer; ERR_STALE when that task is in none any more. */
 int32_t mg_unpark(struct mg_vm *vm, uint32_t number, uint32_t generation, int32_t result);
 /* Runs moongate.boot.start(id) as a task at the loop's next turn. */
 int32_t mg_spawn(struct mg_vm *vm, uint32_t id);
