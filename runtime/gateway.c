@@ -227,7 +227,7 @@ int gateway_run(int argc, char **argv)
   struct gateway *gateway = calloc(1, sizeof(*gateway));
   if (!gateway || uv_mutex_init(&gateway->mutex) < 0)
     return EXIT_INTERNAL;
-  if (metrics_init(&gateway->metrics) < 0)
+  if (metrics_init(&gateway->metrics) < 0 || dicts_init(&gateway->dicts) < 0)
     return EXIT_INTERNAL;
   (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of that write */
   int err = worker_init(&gateway->control, gateway, 0);
@@ -246,6 +246,7 @@ int gateway_run(int argc, char **argv)
   worker_fini(&gateway->control);
   uv_mutex_destroy(&gateway->mutex);
   metrics_fini(&gateway->metrics);
+  dicts_fini(&gateway->dicts);
   free(gateway);
   return code;
 }

@@ -259,6 +259,7 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   vm->secure = tls_client_start;
   vm->owner = worker;
   vm->metrics = &gateway->metrics;
+  vm->dicts = &gateway->dicts;
   vm->role = index == 0 ? "control" : "worker";
   worker->state = WORKER_RUNNING;
   return vm_init(vm);

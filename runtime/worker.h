@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "base/dict.h"
 #include "bridge/vm.h"
 #include "control/snapshot.h"
 #include "exchange/access_log.h"
@@ -86,6 +87,7 @@ struct bound {
 struct gateway {
   uv_mutex_t mutex; /* guards the inboxes */
   struct metrics metrics;
+  struct dicts dicts;
   struct worker control;
   struct worker *workers[WORKERS_MAX];
   unsigned count;

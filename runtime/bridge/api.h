@@ -105,7 +105,7 @@ int32_t mg_park(struct mg_vm *vm);
 /* The task that runs now: number and generation for mg_unpark; -1 outside a task. */
 int32_t mg_task_number(struct mg_vm *vm);
 uint32_t mg_task_generation(struct mg_vm *vm);
-/* ERR_STALE when that task does not wait by mg_park any more. */
+/* Ends a wait by mg_park or mg_wait_timer; ERR_STALE when that task is in none any more. */
 int32_t mg_unpark(struct mg_vm *vm, uint32_t number, uint32_t generation, int32_t result);
 /* Runs moongate.boot.start(id) as a task at the loop's next turn. */
 int32_t mg_spawn(struct mg_vm *vm, uint32_t id);
@@ -253,6 +253,47 @@ int32_t mg_tcp_accept(struct mg_vm *vm, const struct mg_handle *handle, struct m
 void mg_tcp_close(struct mg_vm *vm, const struct mg_handle *handle, int32_t at_once);
 /* As mg_tcp_close at once, with RST. */
 void mg_tcp_reset(struct mg_vm *vm, const struct mg_handle *handle);
+
+/* Dictionaries that all threads share: bridge/api_shared.c, base/dict.c. Times are those of
+ * mg_time_monotonic; `expires` 0: never. Results 1 done, 0 not, below 0 an error. */
+struct dict;
+struct mg_shared_value {
+  int32_t kind; /* 0 nothing, 1 number, 2 text, 3 false, 4 true */
+  uint32_t length;
+  double number;
+  const char *data;
+};
+/* The dictionary of that name, made when it is first named; `bytes` 0: as it is, or the usual size. */
+int32_t mg_shared(struct mg_vm *vm, const char *name, uint32_t length, double bytes,
+                  struct dict **dict);
+/* A text is valid until this thread's next call. */
+int32_t mg_shared_get(struct mg_vm *vm, struct dict *dict, const char *key, uint32_t length,
+                      double now, struct mg_shared_value *value);
+/* `mode`: 0 in any case, 1 only a key that is not there, 2 only one that is. */
+int32_t mg_shared_set(struct dict *dict, const char *key, uint32_t length, double now,
+                      const struct mg_shared_value *value, double expires, int32_t mode);
+/* Puts `value` where `old` is; kind 0 stands for a key that is not there. */
+int32_t mg_shared_swap(struct dict *dict, const char *key, uint32_t length, double now,
+                       const struct mg_shared_value *old, const struct mg_shared_value *value,
+                       double expires);
+/* `init` null: the key must be there. UV_EINVAL: it is no number. */
+int32_t mg_shared_incr(struct dict *dict, const char *key, uint32_t length, double now, double by,
+                       const double *init, double expires, double *result);
+int32_t mg_shared_delete(struct dict *dict, const char *key, uint32_t length, double now);
+int32_t mg_shared_expires(struct dict *dict, const char *key, uint32_t length, double now,
+                          double *expires);
+int32_t mg_shared_expire(struct dict *dict, const char *key, uint32_t length, double now,
+                         double expires);
+/* `verdict`: what is left, and after how many seconds more is. */
+int32_t mg_shared_take_token(struct dict *dict, const char *key, uint32_t length, double now,
+                             double rate, double burst, double *verdict);
+int32_t mg_shared_window_add(struct dict *dict, const char *key, uint32_t length, double now,
+                             double limit, double window, double *verdict);
+/* Keys, each behind its length as uint32_t, valid until this thread's next call. */
+int32_t mg_shared_keys(struct mg_vm *vm, struct dict *dict, double now, uint32_t most,
+                       struct mg_text *keys);
+double mg_shared_count(struct dict *dict);
+void mg_shared_flush(struct dict *dict);
 
 /* Child processes, for `moongate test`: bridge/api_process.c */
 /* `arguments`: each ended by NUL, the program first. Its output is read by `output` and `errors`. A

@@ -51,7 +51,8 @@ int32_t mg_unpark(struct mg_vm *vm, uint32_t number, uint32_t generation, int32_
   if (number >= vm->task_count)
     return ERR_STALE;
   struct task *task = vm->tasks[number];
-  if (task->generation != generation || task->state != TASK_WAITING || task->cancel != cancel_park)
+  if (task->generation != generation || task->state != TASK_WAITING ||
+      (task->cancel != cancel_park && task->cancel != cancel_timer))
     return ERR_STALE;
   task_wake(task, result);
   return 0;

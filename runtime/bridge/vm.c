@@ -253,4 +253,5 @@ void vm_fini(struct mg_vm *vm)
   sockets_fini(vm);
   processes_fini(vm);
   buf_fini(&vm->resolved);
+  buf_fini(&vm->shared_text);
 }

@@ -15,6 +15,7 @@
 #include "http/h1/server.h"
 
 struct task;
+struct dicts;
 struct sockets;
 struct processes;
 
@@ -32,6 +33,7 @@ struct mg_vm {
   struct pool *pool;
   struct exchanges *exchanges;
   struct metrics *metrics; /* of scripts, shared by all threads */
+  struct dicts *dicts;     /* shared by all threads */
   void *owner;             /* struct worker */
   const char *role;        /* "control", "worker" */
   struct task *current;    /* the one that runs now */
@@ -51,6 +53,7 @@ struct mg_vm {
   struct mg_settings settings;
   struct buf resolved;         /* addresses of the last resolution */
   uint32_t password_checks;    /* under way in the thread pool */
+  struct buf shared_text;      /* what was last read of a dictionary */
   struct sockets *sockets;     /* bridge/socket.h; NULL until the first */
   struct processes *processes; /* bridge/process.h; the same */
   struct log_line log;         /* the line that Lua writes now */

@@ -44,7 +44,19 @@ if host.role == "worker" then
 else
   local control = require("moongate.control.process")
 
-  M.dispatch = require("moongate.admin").dispatch
+  local answer = require("moongate.admin").dispatch
+
+  --- Requests of this thread's own: of the admin listener, unless a test takes them.
+  function M.dispatch(stage, slot)
+    return answer(stage, slot)
+  end
+
+  --- From now on `dispatch` answers them: hooks.dispatch in `moongate test`.
+  ---@param dispatch fun(stage: integer, slot: integer): integer
+  function M.answer_by(dispatch)
+    answer = dispatch
+  end
+
   M.main = require("moongate.command").main
 
   --- Words of a worker.

@@ -5,6 +5,7 @@
 -- that waiting works in there as well.
 local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
+local clock = require("moongate.api.clock")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -39,10 +40,14 @@ function M.halt()
   yield(WAIT)
 end
 
---- Lets other work go on for a while.
+--- Lets other work go on for a while, by the clock of the scripts.
 ---@param seconds number
 function M.sleep(seconds)
-  M.wait(C.mg_wait_timer(vm, seconds))
+  clock.wait(seconds)
+end
+
+function clock.wait(seconds)
+  return M.wait(C.mg_wait_timer(vm, seconds))
 end
 
 -- --- tasks -------------------------------------------------------------------
@@ -90,17 +95,21 @@ function M.current()
   return { number = C.mg_task_number(vm), generation = C.mg_task_generation(vm) }
 end
 
---- Waits until somebody calls `unpark` with this task.
----@return integer result
-function M.park()
+--- Waits until somebody calls `unpark` with this task, or for so many seconds.
+---@param seconds number?
+---@return integer result  of unpark; 0 when the time is over
+function M.park(seconds)
+  if seconds then
+    return clock.wait(seconds)
+  end
   return M.wait(C.mg_park(vm))
 end
 
 ---@param waiter { number: integer, generation: integer }
----@param result integer?
+---@param result integer?  1 unless given
 ---@return boolean  whether it still waited
 function M.unpark(waiter, result)
-  return C.mg_unpark(vm, waiter.number, waiter.generation, result or 0) >= 0
+  return C.mg_unpark(vm, waiter.number, waiter.generation, result or 1) >= 0
 end
 
 --- Waits for a task to end; returns what its function returned, or nil and the error.
@@ -110,6 +119,12 @@ function M.join(task)
     task.waiters[#task.waiters + 1] = M.current()
     M.park()
   end
+  return M.results(task)
+end
+
+--- What the function of a task that has ended returned, or nil and the error.
+---@param task moongate.Task
+function M.results(task)
   if task.ok then
     return unpack(task.results, 1, task.results.n)
   end

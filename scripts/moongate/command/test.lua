@@ -72,6 +72,7 @@ function M.run(_, ...)
   require("moongate.api.tcp").may_listen = true
   rawset(_G, "arg", { [0] = "moongate test", ... })
   local code, err = run(runner)
+  require("moongate.test.state").exit()
   io.stdout:flush()
   return code, err
 end

@@ -10,6 +10,7 @@ local reader = require("moongate.snapshot.reader")
 local registry = require("moongate.hooks.registry")
 local scripts = require("moongate.api.scripts")
 local task = require("moongate.api.task")
+local timer = require("moongate.api.timer")
 
 local M = {}
 
@@ -41,28 +42,39 @@ local function decode(defined)
   end
 end
 
+-- Runs what scripts do when they are loaded; timers that they set belong to `timers`.
+local function load_scripts(files, timers)
+  timer.own(timers)
+  local started = C.mg_time_monotonic()
+  local loaded, err = scripts.load(files)
+  local ok
+  if loaded then
+    ok, err = run_init(loaded.plugins)
+  end
+  timer.own(nil)
+  if ok and C.mg_time_monotonic() - started > INIT_SECONDS then
+    ok, err = nil, ("init took longer than %d s"):format(INIT_SECONDS)
+  end
+  return ok and loaded, err
+end
+
 --- Builds a generation. Errors carry the script's file and line.
 ---@param number integer
 ---@param files { path: string, text: string }[]
 ---@return table? generation
 ---@return string? err
 function M.new(number, files)
-  local loaded, err = scripts.load(files)
-  if not loaded then
-    return nil, err
+  local timers = {}
+  local loaded, err = load_scripts(files, timers)
+  local plugins, global
+  if loaded then
+    plugins = registry.new(loaded.plugins)
+    global = plan.new({}, plugins)
+    err = global.fault
   end
-  local started = C.mg_time_monotonic()
-  local ok
-  ok, err = run_init(loaded.plugins)
-  if not ok then
+  if err then
+    timer.release(timers)
     return nil, err
-  elseif C.mg_time_monotonic() - started > INIT_SECONDS then
-    return nil, ("init took longer than %d s"):format(INIT_SECONDS)
-  end
-  local plugins = registry.new(loaded.plugins)
-  local global = plan.new({}, plugins)
-  if global.fault then
-    return nil, global.fault
   end
   return {
     number = number,
@@ -70,6 +82,7 @@ function M.new(number, files)
     registry = plugins,
     global = global,
     plans = reader.plans(decode(plugins)),
+    timers = timers,
     uses = 0,
   }
 end
@@ -91,6 +104,7 @@ function M.retire(generation)
         end
       end
     end
+    timer.release(generation.timers)
     -- Traces pin the prototypes of the old code: without this, memory grows with each reload.
     jit.flush()
   end)

@@ -5,6 +5,7 @@ local M = {}
 
 local open = {} -- object -> true: closed at the end of its file
 local resets = {} -- functions that run after each test
+local endings = {}
 local dumps = {} -- objects that have something to say when a test fails
 
 --- Closes `object` by its method `close` when the spec's file is over.
@@ -27,9 +28,23 @@ function M.after_each(fn)
   resets[#resets + 1] = fn
 end
 
+--- `fn` runs when all is over.
+---@param fn fun()
+function M.at_exit(fn)
+  endings[#endings + 1] = fn
+end
+
+function M.exit()
+  M.close()
+  for _, ending in ipairs(endings) do
+    ending()
+  end
+end
+
 function M.test_ended(status)
   if status ~= "success" and status ~= "pending" then
     for object in pairs(dumps) do
+      dumps[object] = nil -- once is enough
       io.stderr:write(object:dump())
     end
   end
@@ -38,11 +53,16 @@ function M.test_ended(status)
   end
 end
 
---- Closes what is open.
+--- Closes what is open; raises for the first that fails, once all are closed.
 function M.close()
+  local failure
   for object in pairs(open) do
     open[object], dumps[object] = nil, nil
-    object:close()
+    local ok, err = pcall(object.close, object)
+    failure = failure or not ok and err
+  end
+  if failure then
+    error(failure, 0)
   end
 end
 

@@ -1,0 +1,141 @@
+-- SPDX-License-Identifier: Apache-2.0
+local mg = require("moongate")
+local t = require("moongate.test")
+
+describe("mg.shared", function()
+  local dict
+
+  before_each(function()
+    t.clock.freeze()
+    dict = mg.shared("spec", { size = "64k" })
+    dict:flush()
+  end)
+
+  it("keeps values of each type under one name for all", function()
+    for _, value in ipairs({ "text", "", "\0\255", 1.5, -7, true, false }) do
+      assert.is_true(dict:set("k", value))
+      assert.are.equal(value, mg.shared("spec"):get("k"))
+    end
+    assert.is_nil(dict:get("other"))
+    assert.is_nil(mg.shared("another"):get("k"))
+    assert.is_true(dict:delete("k"))
+    assert.is_false(dict:delete("k"))
+  end)
+
+  it("adds what is not there and replaces what is", function()
+    assert.is_false(dict:replace("k", 1))
+    assert.is_true(dict:add("k", 1))
+    assert.is_false(dict:add("k", 2))
+    assert.is_true(dict:replace("k", 3))
+    assert.are.equal(3, dict:get("k"))
+  end)
+
+  it("counts, from a beginning that ends by time", function()
+    assert.are.equal("not_found", select(3, dict:incr("n")))
+    assert.are.equal(11, dict:incr("n", 1, { init = 10, ttl = "5s" }))
+    t.clock.advance("4s")
+    assert.are.equal(13, dict:incr("n", 2, { init = 10, ttl = "5s" }))
+    t.clock.advance("1s")
+    assert.are.equal(1, dict:incr("n", 1, { init = 0 }))
+    dict:set("n", "text")
+    assert.are.equal("not_a_number", select(3, dict:incr("n")))
+  end)
+
+  it("swaps only what was expected", function()
+    assert.is_false(dict:cas("k", "a", "b"))
+    assert.is_true(dict:cas("k", nil, "a"))
+    assert.is_false(dict:cas("k", nil, "c"))
+    assert.is_true(dict:cas("k", "a", "longer"))
+    assert.are.equal("longer", dict:get("k"))
+    assert.is_true(dict:cas("k", "longer", nil))
+    assert.is_nil(dict:get("k"))
+  end)
+
+  it("ends values by time", function()
+    dict:set("k", 1, "10s")
+    assert.are.equal(10, dict:ttl("k"))
+    t.clock.advance("9s")
+    assert.are.equal(1, dict:get("k"))
+    assert.is_true(dict:expire("k", "5s"))
+    t.clock.advance("4s")
+    assert.are.equal(1, dict:get("k"))
+    t.clock.advance("1s")
+    assert.is_nil(dict:get("k"))
+    assert.is_nil(dict:ttl("k"))
+    dict:set("k", 1)
+    assert.are.equal(math.huge, dict:ttl("k"))
+  end)
+
+  it("forgets what was used longest ago when its memory is used up", function()
+    dict:set("kept", "yes")
+    for i = 1, 2000 do
+      dict:set("filler-" .. i, ("x"):rep(100))
+      dict:get("kept")
+    end
+    assert.are.equal("yes", dict:get("kept"))
+    assert.is_nil(dict:get("filler-1"))
+    assert.truthy(dict:get("filler-2000"))
+    assert.is_true(dict:size() < 500)
+    assert.are.equal("too_large", select(3, dict:set("k", ("x"):rep(70000))))
+  end)
+
+  it("lists its keys", function()
+    dict:set("a", 1)
+    dict:set("b\0c", 2)
+    dict:set("gone", 3, 1)
+    t.clock.advance("2s")
+    local keys = dict:keys()
+    table.sort(keys)
+    assert.are.same({ "a", "b\0c" }, keys)
+    assert.are.equal(1, #dict:keys(1))
+  end)
+
+  it("gives as many tokens as the bucket holds, then as they come", function()
+    local function take()
+      return (dict:take_token("k", 2, 3))
+    end
+    assert.are.same({ true, true, true, false }, { take(), take(), take(), take() })
+    local _, remaining, wait = dict:take_token("k", 2, 3)
+    assert.are.equal(0, remaining)
+    assert.are.equal(0.5, wait)
+    t.clock.advance("500ms")
+    assert.are.same({ true, false }, { take(), take() })
+    t.clock.advance("1h")
+    assert.are.same({ true, true, true, false }, { take(), take(), take(), take() })
+  end)
+
+  it("counts in a window that slides", function()
+    local now = mg.time.monotonic()
+    t.clock.advance(60 - now % 60) -- the beginning of a window
+    for i = 1, 10 do
+      local counted, remaining = dict:window_add("k", 10, "1m")
+      assert.are.same({ true, 10 - i }, { counted, remaining })
+    end
+    local counted, remaining, reset = dict:window_add("k", 10, "1m")
+    assert.are.same({ false, 0 }, { counted, remaining })
+    assert.are.near(60, reset, 1e-6)
+    t.clock.advance("75s") -- a quarter of the next window: three quarters of the ten still count
+    assert.are.same({ true, true, false }, {
+      (dict:window_add("k", 10, "1m")),
+      (dict:window_add("k", 10, "1m")),
+      (dict:window_add("k", 10, "1m")),
+    })
+    t.clock.advance("10m")
+    assert.are.equal(9, select(2, dict:window_add("k", 10, "1m")))
+  end)
+
+  it("refuses what it cannot keep", function()
+    assert.has_error(function()
+      dict:set("k", {})
+    end)
+    assert.has_error(function()
+      dict:set("k", nil)
+    end)
+    assert.has_error(function()
+      dict:get(1)
+    end)
+    assert.has_error(function()
+      mg.shared("spec", { size = "much" })
+    end)
+  end)
+end)
