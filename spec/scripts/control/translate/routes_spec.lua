@@ -142,7 +142,8 @@ describe("routes", function()
     local model = control.build(text,
       { settings = { proxy_read_timeout = "20", nonsense = "1" } })
     assert.equal(20000, model.hosts["*"].routes[1].settings.read_timeout_ms)
-    assert.is_nil(model.hosts["*"].routes[1].plugins)
+    assert.same({ { name = "headers", config = { response = { hide = { "Server" } } } } },
+      model.hosts["*"].routes[1].plugins)
     assert.same({ hsts = "false", ["proxy-read-timeout"] = "20" }, model.settings)
     assert.equal("--set nonsense", model.faults[1].object)
   end)
