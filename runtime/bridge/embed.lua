@@ -4,8 +4,8 @@
 --
 -- usage: luajit embed.lua OUT [NAME=]FILE...
 --
--- An entry is named NAME, or else FILE. Of a file named "api.cdef" only the text between its two markers is kept,
--- with the headers that it includes there.
+-- An entry is named NAME, or else FILE. Of a file named "api.cdef" only the text between its two
+-- markers is kept, with the headers that it includes there.
 
 local CDEF_BEGIN = "/* cdef-begin */"
 local CDEF_END = "/* cdef-end */"

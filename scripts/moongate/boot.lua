@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What C calls of each Lua state: its entry points by name. The control thread runs the command of the
--- command line and answers the admin listener; workers run hooks.
+-- What C calls of each Lua state: its entry points by name. The control thread runs the command of
+-- the command line and answers the admin listener; workers run hooks.
 local ffi = require("ffi")
 
 local host = require("moongate.host")
@@ -11,7 +11,13 @@ local M = {}
 
 task.install()
 -- A request's whole way through Lua is to be one trace: longer than LuaJIT's defaults allow.
-jit.opt.start("maxtrace=8000", "maxrecord=16000", "maxirconst=4000", "maxsnap=2000", "maxmcode=65536")
+jit.opt.start(
+  "maxtrace=8000",
+  "maxrecord=16000",
+  "maxirconst=4000",
+  "maxsnap=2000",
+  "maxmcode=65536"
+)
 local log = require("moongate.api.log")
 
 function task.on_error(err)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- A worker's side of changes: builds a generation of scripts when the control thread sends one, uses it
--- when all workers have built it, and adopts snapshots.
+-- A worker's side of changes: builds a generation of scripts when the control thread sends one,
+-- uses it when all workers have built it, and adopts snapshots.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")

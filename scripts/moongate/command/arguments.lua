@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Reads the arguments of a command by its declaration: `--name value`, `--name=value`, flags without a
--- value, repeated ones as lists.
+-- Reads the arguments of a command by its declaration: `--name value`, `--name=value`, flags
+-- without a value, repeated ones as lists.
 local nearest = require("moongate.nearest")
 
 local M = {}

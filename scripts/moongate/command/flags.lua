@@ -82,8 +82,13 @@ local WITHOUT_EFFECT = {
 
 M.options = {
   ["ingress-class"] = value("NAME", "class of the Ingresses that are served (nginx)"),
-  ["controller-class"] = value("NAME", "controller of the IngressClasses that are served (k8s.io/ingress-nginx)"),
-  ["ingress-class-by-name"] = flag("also serves the IngressClass of that name, whatever its controller"),
+  ["controller-class"] = value(
+    "NAME",
+    "controller of the IngressClasses that are served (k8s.io/ingress-nginx)"
+  ),
+  ["ingress-class-by-name"] = flag(
+    "also serves the IngressClass of that name, whatever its controller"
+  ),
   ["watch-ingress-without-class"] = flag("also serves Ingresses without a class"),
   ["default-ssl-certificate"] = value("NS/NAME", "Secret of the certificate for names without one"),
   ["default-backend-service"] = value("NS/NAME", "Service that answers what no rule does"),

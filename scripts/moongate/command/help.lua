@@ -13,7 +13,8 @@ local function options_of(command)
   for _, name in ipairs(names) do
     local option = command.options[name]
     local left = "--" .. name .. (option.kind == "flag" and "" or " " .. option.hint)
-    lines[#lines + 1] = ("  %-34s %s%s"):format(left, option.doc, option.kind == "list" and " (repeats)" or "")
+    local repeats = option.kind == "list" and " (repeats)" or ""
+    lines[#lines + 1] = ("  %-34s %s%s"):format(left, option.doc, repeats)
   end
   return table.concat(lines, "\n")
 end
@@ -24,7 +25,8 @@ function M.run(io, name)
     for _, known in ipairs(commands) do
       if known == name then
         local command = require("moongate.command." .. name)
-        io.write(("usage: moongate %s %s\n%s\n\n%s\n"):format(name, command.usage or "", command.summary, options_of(command)))
+        io.write(("usage: moongate %s %s\n%s\n\n%s\n"):format(
+          name, command.usage or "", command.summary, options_of(command)))
         return 0
       end
     end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The command line (DESIGN §8). Exit codes: 0 done, 1 judged and found wanting, 2 usage, 70 internal.
+-- The command line (DESIGN §8). Exit codes: 0 done, 1 judged and found wanting, 2 usage, 70
+-- internal.
 local C = require("moongate.api.core")
 local process = require("moongate.control.process")
 
@@ -40,7 +41,8 @@ local function run(name, ...)
   local command = find(name)
   if not command then
     local near = nearest(name)
-    complain(("no command %q%s; `moongate help` lists them"):format(name, near and (", did you mean `" .. near .. "`?") or ""))
+    local hint = near and (", did you mean `" .. near .. "`?") or ""
+    complain(("no command %q%s; `moongate help` lists them"):format(name, hint))
     return USAGE
   end
   local code, err = command.run({ write = write, complain = complain }, ...)

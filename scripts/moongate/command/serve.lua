@@ -21,12 +21,24 @@ local PLAIN, TLS, ADMIN = 0, 1, 2
 local LEVELS = { debug = 0, info = 1, warn = 2, error = 3, off = 4 }
 
 local COMMON = {
-  http = { kind = "list", hint = "ADDR", doc = "listens for HTTP: 127.0.0.1:8080, :8080, unix:/path" },
+  http = {
+    kind = "list",
+    hint = "ADDR",
+    doc = "listens for HTTP: 127.0.0.1:8080, :8080, unix:/path",
+  },
   https = { kind = "list", hint = "ADDR", doc = "listens for HTTPS" },
   admin = { kind = "value", hint = "ADDR", doc = "admin listener, 127.0.0.1:9090 unless given" },
-  cert = { kind = "list", hint = "FILE", doc = "certificate chain (PEM); the first is the default" },
+  cert = {
+    kind = "list",
+    hint = "FILE",
+    doc = "certificate chain (PEM); the first is the default",
+  },
   key = { kind = "list", hint = "FILE", doc = "its private key" },
-  workers = { kind = "value", hint = "N", doc = "worker threads; one for each processor unless given" },
+  workers = {
+    kind = "value",
+    hint = "N",
+    doc = "worker threads; one for each processor unless given",
+  },
   set = { kind = "list", hint = "KEY=VALUE", doc = "a setting; see docs/configuration.md" },
   log = { kind = "value", hint = "json|text", doc = "form of log lines" },
   ["log-level"] = { kind = "value", hint = "L", doc = "debug, info, warn, error or off" },

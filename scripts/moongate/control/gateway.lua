@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- A change from its source to the workers: files are read, scripts run, objects translated, a snapshot
--- built and published. One change at a time; what comes meanwhile is the next.
+-- A change from its source to the workers: files are read, scripts run, objects translated, a
+-- snapshot built and published. One change at a time; what comes meanwhile is the next.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -70,7 +70,8 @@ local function load_scripts(self, files)
   end
   if not ok then
     self.script_fault = { severity = "error", object = "scripts", message = err }
-    log.error("scripts_rejected", { error = err, hint = "the scripts that were loaded before go on" })
+    local hint = "the scripts that were loaded before go on"
+    log.error("scripts_rejected", { error = err, hint = hint })
     return false
   end
   self.script_fault = nil

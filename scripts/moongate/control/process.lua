@@ -185,7 +185,8 @@ local handlers = {
   end,
   [SIGUSR2] = function()
     log.warn("upgrade_unsupported", {
-      hint = "handing sockets to a new binary is not there yet; start a second gateway and stop this one",
+      hint = "handing sockets to a new binary is not there yet; start a second gateway and stop "
+        .. "this one",
     })
   end,
 }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The last step of a change: model to snapshot to workers. Keeps the writer, so that unchanged hosts,
--- services and plans keep their memory.
+-- The last step of a change: model to snapshot to workers. Keeps the writer, so that unchanged
+-- hosts, services and plans keep their memory.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")

@@ -91,17 +91,12 @@ local function plugins_of(list)
   return #plugins > 0 and plugins or nil
 end
 
-local function add(model, declared, number, resolve)
+local function route_of(declared)
   local value = declared.value
-  local err = check(declared)
-  if err then
-    return err
-  end
-  local id = ("%s:%d %s%s"):format(declared.file, declared.line, value.host or "*", value.path or "/")
-  local host = (value.host or "*"):lower()
+  local host, path = value.host or "*", value.path or "/"
   local route = {
-    id = id,
-    path = { type = value.match or "prefix", value = value.path or "/" },
+    id = ("%s:%d %s%s"):format(declared.file, declared.line, host, path),
+    path = { type = value.match or "prefix", value = path },
     methods = value.methods,
     headers = value.headers,
     query = value.query,
@@ -113,24 +108,44 @@ local function add(model, declared, number, resolve)
   if value.match ~= "regex" and #route.path.value > 1 then
     route.path.value = route.path.value:gsub("/$", "")
   end
+  return route
+end
+
+-- A name that does not resolve leaves a service without endpoints, and a fault.
+local function service_of(declared, number, resolve, source)
+  local value = declared.value
+  local parsed, err = targets(value.to)
+  if not parsed then
+    return nil, err
+  end
+  local list
+  list, err = endpoints(parsed, resolve)
+  return {
+    name = value.name or ("script-" .. number),
+    endpoints = list or {},
+    protocol = parsed[1].scheme,
+    tls = parsed[1].scheme == "https" and { verify = true, server_name = parsed[1].host } or nil,
+    balance = { algorithm = value.balance or "round_robin" },
+    source = source,
+  }, err
+end
+
+local function add(model, declared, number, resolve)
+  local err = check(declared)
+  if err then
+    return err
+  end
+  local value, route = declared.value, route_of(declared)
   if value.to then
-    local parsed
-    parsed, err = targets(value.to)
-    if not parsed then
+    local service
+    service, err = service_of(declared, number, resolve, route.source)
+    if not service then
       return err
     end
-    local list
-    list, err = endpoints(parsed, resolve)
-    route.service = value.name or ("script-" .. number)
-    model.services[route.service] = {
-      name = route.service,
-      endpoints = list or {},
-      protocol = parsed[1].scheme,
-      tls = parsed[1].scheme == "https" and { verify = true, server_name = parsed[1].host } or nil,
-      balance = { algorithm = value.balance or "round_robin" },
-      source = route.source,
-    }
+    route.service = service.name
+    model.services[service.name] = service
   end
+  local host = (value.host or "*"):lower()
   model.hosts[host] = model.hosts[host] or { routes = {} }
   table.insert(model.hosts[host].routes, route)
   return err

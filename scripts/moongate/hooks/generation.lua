@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- One generation of scripts in one worker: modules, plugins and plans of its own. A generation is built
--- aside, with its plugins' init hooks; the old one ends when its last request has.
+-- One generation of scripts in one worker: modules, plugins and plans of its own. A generation is
+-- built aside, with its plugins' init hooks; the old one ends when its last request has.
 local C = require("moongate.api.core")
 local json = require("moongate.api.json")
 local log = require("moongate.api.log")

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Where C enters for each stage of an exchange. A failure stays inside one hook of one plugin on one
--- request: it is logged with the plugin's name, and on_error decides whether the request goes on.
+-- Where C enters for each stage of an exchange. A failure stays inside one hook of one plugin on
+-- one request: it is logged with the plugin's name, and on_error decides whether the request goes
+-- on.
 local bit = require("bit")
 local ffi = require("ffi")
 
@@ -33,8 +34,8 @@ local failures = metrics.counter("moongate_plugin_errors_total", {
   labels = { "plugin", "hook" },
 })
 
--- This thread's present generation of scripts: {registry, plans, global}. Requests keep the plan that
--- they began with.
+-- This thread's present generation of scripts: {registry, plans, global}. Requests keep the plan
+-- that they began with.
 local generation_now
 
 local requests = {} -- slot -> struct mg_request *
@@ -58,7 +59,8 @@ local function report(entry, hook, ctx, err)
 end
 
 local function returned_value(entry, hook, ctx, value)
-  report(entry, hook, ctx, ("the hook returned a %s; it returns nothing, or ends by ctx:respond"):format(type(value)))
+  local text = "the hook returned a %s; it returns nothing, or ends by ctx:respond"
+  report(entry, hook, ctx, text:format(type(value)))
 end
 
 -- Plugins that protect something fail closed, all others open, unless they say so themselves.

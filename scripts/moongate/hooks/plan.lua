@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What is done with the requests of a route, worked out once: which hooks of which plugins run, in order,
--- with their checked configuration, and the numbers that the exchange needs.
+-- What is done with the requests of a route, worked out once: which hooks of which plugins run, in
+-- order, with their checked configuration, and the numbers that the exchange needs.
 local C = require("moongate.api.core")
 local bit = require("bit")
 local order = require("moongate.hooks.order")

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Files below folders, and word of their changes. Symbolic links are followed, hidden names passed over:
--- a mounted ConfigMap swaps its content through the link ..data, which its visible names lead to.
+-- Files below folders, and word of their changes. Symbolic links are followed, hidden names passed
+-- over: a mounted ConfigMap swaps its content through the link ..data, which its visible names lead
+-- to.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -43,20 +44,26 @@ local function read(path)
   return content
 end
 
-local function walk(found, path, wanted, base, depth)
+local walk
+
+local function walk_folder(found, path, wanted, base, depth)
+  found.folders[#found.folders + 1] = path
+  local names, err = names_in(path)
+  if not names then
+    found.files[#found.files + 1] = { path = path, err = err }
+    return
+  end
+  for _, name in ipairs(names) do
+    if name:sub(1, 1) ~= "." then
+      walk(found, path .. "/" .. name, wanted, base, depth + 1)
+    end
+  end
+end
+
+function walk(found, path, wanted, base, depth)
   local kind = C.mg_file_stat(path, stamp)
   if kind == FOLDER and depth <= DEPTH_MAX then
-    found.folders[#found.folders + 1] = path
-    local names, err = names_in(path)
-    if not names then
-      found.files[#found.files + 1] = { path = path, err = err }
-      return
-    end
-    for _, name in ipairs(names) do
-      if name:sub(1, 1) ~= "." then
-        walk(found, path .. "/" .. name, wanted, base, depth + 1)
-      end
-    end
+    walk_folder(found, path, wanted, base, depth)
   elseif kind == FILE and (wanted(path) or depth == 0) then
     local name = path:sub(#base + 2)
     found.files[#found.files + 1] =
@@ -65,6 +72,25 @@ local function walk(found, path, wanted, base, depth)
     local err = kind < 0 and errors.text(kind) or "no such file or folder"
     found.files[#found.files + 1] = { path = path, name = path, err = err }
   end
+end
+
+-- Fills in the content of files; returns them by path, and whether anything differs from `known`.
+local function read_changed(files, known)
+  local now, changed = {}, false
+  for _, file in ipairs(files) do
+    local before = known[file.path]
+    if before and file.stamp and before.stamp == file.stamp then
+      file.text, file.err = before.text, before.err
+    elseif not file.err then
+      file.text, file.err = read(file.path)
+    end
+    changed = changed or not before or before.text ~= file.text or before.err ~= file.err
+    now[file.path] = file
+  end
+  for path in pairs(known) do
+    changed = changed or not now[path]
+  end
+  return now, changed
 end
 
 --- Files below the given paths, in the order of paths and names, with their content.
@@ -81,21 +107,7 @@ function M.scan(paths, wanted, known)
     path = #path > 1 and path:gsub("/+$", "") or path
     walk(found, path, wanted, path, 0)
   end
-  known = known or {}
-  local now, changed = {}, false
-  for _, file in ipairs(found.files) do
-    local before = known[file.path]
-    if before and file.stamp and before.stamp == file.stamp then
-      file.text, file.err = before.text, before.err
-    elseif not file.err then
-      file.text, file.err = read(file.path)
-    end
-    changed = changed or not before or before.text ~= file.text or before.err ~= file.err
-    now[file.path] = file
-  end
-  for path in pairs(known) do
-    changed = changed or not now[path]
-  end
+  local now, changed = read_changed(found.files, known or {})
   return found.files, found.folders, now, changed
 end
 
