@@ -150,7 +150,7 @@ local REFUSED = {
     "GET http://a.test/ HTTP/1.1", "Host: a b", "", ""
   ), "ERR_BAD_REQUEST" },
   -- the request line
-  { "a target with a fragment", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_BAD_REQUEST" },
+  { "an empty Host", "GET / HTTP/1.1\r\nHost: \r\n\r\n", "ERR_BAD_REQUEST" },
   { "a target beyond ASCII", "GET /\200 HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_BAD_REQUEST" },
   { "a target without a slash", "GET a/b HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_BAD_REQUEST" },
   { "an absolute target with user information", lines(
@@ -162,8 +162,8 @@ local REFUSED = {
     "ERR_BAD_REQUEST" },
   { "a star that is not for OPTIONS", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_BAD_REQUEST" },
   { "CONNECT with an authority", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "ERR_NOT_IMPLEMENTED" },
-  { "CONNECT with a path", "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_NOT_IMPLEMENTED" },
+    "ERR_METHOD" },
+  { "CONNECT with a path", "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_METHOD" },
   { "a method in lower case", "get / HTTP/1.1\r\nHost: a\r\n\r\n", "ERR_BAD_REQUEST" },
   { "HTTP/0.9", "GET /\r\n\r\n", "ERR_VERSION" },
   { "HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "ERR_VERSION" },
@@ -241,6 +241,10 @@ describe("the parser of HTTP/1.1 requests", function()
     assert.equal("/x?y", message.target)
   end)
 
+  it("takes a fragment off the target", function()
+    assert.equal("/a", parse_whole_and_split("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n")[1].target)
+  end)
+
   it("gives an absolute target without a path the path /", function()
     local bytes = "GET http://b.test?y HTTP/1.1\r\nHost: a.test\r\n\r\n"
     assert.equal("/?y", parse_whole_and_split(bytes)[1].target)
@@ -248,7 +252,7 @@ describe("the parser of HTTP/1.1 requests", function()
     assert.equal("/", parse_whole_and_split(bytes)[1].target)
   end)
 
-  local hosts = { "", "a", "a.test.", "a_b.test:", "[::1]", "[::ffff:1.2.3.4]:443", "1.2.3.4" }
+  local hosts = { "a", "a.test.", "a_b.test:", "[::1]", "[::ffff:1.2.3.4]:443", "1.2.3.4" }
   for _, host in ipairs(hosts) do
     it(("takes the Host '%s'"):format(host), function()
       local result = h1.parse(with_host(host))
