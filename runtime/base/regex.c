@@ -128,11 +128,13 @@ static int copy_pairs(pcre2_match_data *data, int found, uint32_t *captures, uin
   return count > 0 ? (int)count : 1;
 }
 
-int regex_match(const struct mg_regex *regex, const char *text, uint32_t length, uint32_t *captures,
-                uint32_t pairs)
+int regex_match_from(const struct mg_regex *regex, const char *text, uint32_t length, uint32_t from,
+                     uint32_t *captures, uint32_t pairs)
 {
   if (length > REGEX_SUBJECT_LIMIT_BYTES)
     return ERR_LIMIT;
+  if (from > length)
+    return 0;
   if (pairs > REGEX_PAIRS_MAX)
     pairs = REGEX_PAIRS_MAX;
   struct scratch scratch;
@@ -147,14 +149,20 @@ int regex_match(const struct mg_regex *regex, const char *text, uint32_t length,
     return ERR_NO_MEMORY;
   }
   const PCRE2_SPTR subject = (PCRE2_SPTR)(length > 0 ? text : "");
-  int found = pcre2_match(regex->code, subject, length, 0, 0, data, regex->limits);
+  int found = pcre2_match(regex->code, subject, length, from, 0, data, regex->limits);
   /* The JIT has 32 KiB of stack; what needs more is given to the interpreter and its heap limit. */
   if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-    found = pcre2_match(regex->code, subject, length, 0, PCRE2_NO_JIT, data, regex->limits);
+    found = pcre2_match(regex->code, subject, length, from, PCRE2_NO_JIT, data, regex->limits);
   int result = found == PCRE2_ERROR_NOMATCH ? 0 : ERR_LIMIT;
   if (found >= 0)
     result = copy_pairs(data, found, captures, pairs);
   pcre2_match_data_free(data);
   pcre2_general_context_free(memory);
   return result;
+}
+
+int regex_match(const struct mg_regex *regex, const char *text, uint32_t length, uint32_t *captures,
+                uint32_t pairs)
+{
+  return regex_match_from(regex, text, length, 0, captures, pairs);
 }

@@ -30,5 +30,9 @@ void regex_free(struct mg_regex *regex);
  * much, which is not "no match". */
 MG_MUST_USE int regex_match(const struct mg_regex *regex, const char *text, uint32_t length,
                             uint32_t *captures, uint32_t pairs);
+/* The same for a match that begins at `from` or later; what stands before still counts for `^`, `\\b`
+ * and look-behinds. */
+MG_MUST_USE int regex_match_from(const struct mg_regex *regex, const char *text, uint32_t length,
+                                 uint32_t from, uint32_t *captures, uint32_t pairs);
 
 #endif

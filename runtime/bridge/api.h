@@ -295,6 +295,36 @@ int32_t mg_shared_keys(struct mg_vm *vm, struct dict *dict, double now, uint32_t
 double mg_shared_count(struct dict *dict);
 void mg_shared_flush(struct dict *dict);
 
+/* Requests of scripts, over the connections of mg_endpoint: bridge/api_fetch.c */
+struct mg_fetch;
+/* Null: out of memory. `target`: path and query. */
+struct mg_fetch *mg_fetch_new(struct mg_vm *vm, const char *method, uint32_t method_length,
+                              const char *target, uint32_t target_length);
+void mg_fetch_free(struct mg_fetch *fetch);
+int32_t mg_fetch_header(struct mg_fetch *fetch, const char *name, uint32_t name_length,
+                        const char *value, uint32_t value_length);
+int32_t mg_fetch_body(struct mg_fetch *fetch, const char *data, uint32_t length);
+/* Sends it and waits for the whole response, of which the body has at most `limit` bytes. Once. */
+int32_t mg_fetch_wait(struct mg_vm *vm, struct mg_fetch *fetch, int32_t endpoint,
+                      double connect_seconds, double seconds, double limit);
+int32_t mg_fetch_status(const struct mg_fetch *fetch);
+/* 1, or 0 when there are no more fields. */
+int32_t mg_fetch_head_at(const struct mg_fetch *fetch, uint32_t index, struct mg_text *name,
+                         struct mg_text *value);
+void mg_fetch_text(const struct mg_fetch *fetch, struct mg_text *text);
+
+/* Hashes and chance: bridge/api_crypto.c. `algorithm`: MD5, SHA1, SHA256, SHA384, SHA512. Results go
+ * to `out`, as bytes; the length is returned, or an error. */
+enum {
+  MG_DIGEST_MAX = 64
+};
+int32_t mg_digest(const char *algorithm, const char *data, uint32_t length, char *out);
+int32_t mg_hmac(const char *algorithm, const char *key, uint32_t key_length, const char *data,
+                uint32_t length, char *out);
+int32_t mg_random(char *out, uint32_t length);
+/* 1 when both are equal, in time that depends on the lengths alone. */
+int32_t mg_equal(const char *a, uint32_t a_length, const char *b, uint32_t b_length);
+
 /* Child processes, for `moongate test`: bridge/api_process.c */
 /* `arguments`: each ended by NUL, the program first. Its output is read by `output` and `errors`. A
  * child that lives when its thread ends is killed. */
@@ -358,6 +388,9 @@ struct mg_regex *mg_regex_new(const char *pattern, uint32_t length, uint32_t fla
  * `pairs` is what `captures` has room for, of which 32 are used at most. */
 int32_t mg_regex_match(const struct mg_regex *regex, const char *text, uint32_t length,
                        uint32_t *captures, uint32_t pairs);
+/* The same for a match that begins at byte `from` or later. */
+int32_t mg_regex_match_from(const struct mg_regex *regex, const char *text, uint32_t length,
+                            uint32_t from, uint32_t *captures, uint32_t pairs);
 /* The first of `count` patterns, from `first` on, that matches: its position, or `count` when none
  * does. *limited is set to 1, else 0, when that one hit a limit instead. */
 uint32_t mg_regex_first(const struct mg_regex *const *list, uint32_t count, uint32_t first,
@@ -376,6 +409,9 @@ void mg_networks_seal(struct mg_networks *networks);
 /* 1 when the address `text` lies in one of them. */
 int32_t mg_networks_contain(const struct mg_networks *networks, const char *text, uint32_t length);
 void mg_networks_free(struct mg_networks *networks);
+/* The 16 bytes of an address or network, IPv4 as ::ffff:a.b.c.d, to `bytes`; returns the prefix's bits,
+ * UV_EINVAL for what is neither. */
+int32_t mg_ip_parse(const char *text, uint32_t length, char *bytes);
 /* A counter that all threads share by its name, for as long as somebody refers to it. Null: out of
  * memory. */
 struct mg_counter;

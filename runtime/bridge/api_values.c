@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lua's way to what configuration is made into once: sets of networks, counters with names. */
+#include <string.h>
+
 #include "base/counter.h"
 #include "bridge/api.h"
+#include "net/cidr.h"
 #include "net/networks.h"
 
 struct mg_networks *mg_networks_new(void)
@@ -42,4 +45,14 @@ uint32_t mg_counter_next(struct mg_counter *counter, uint32_t modulus)
 void mg_counter_unref(struct mg_counter *counter)
 {
   counter_unref(counter);
+}
+
+int32_t mg_ip_parse(const char *text, uint32_t length, char *bytes)
+{
+  struct cidr found;
+  int err = cidr_parse(text, length, &found);
+  if (err < 0)
+    return err;
+  memcpy(bytes, found.bytes, sizeof(found.bytes));
+  return found.bits;
 }

@@ -23,6 +23,12 @@ int32_t mg_regex_match(const struct mg_regex *regex, const char *text, uint32_t 
   return regex_match(regex, text, length, captures, pairs);
 }
 
+int32_t mg_regex_match_from(const struct mg_regex *regex, const char *text, uint32_t length,
+                            uint32_t from, uint32_t *captures, uint32_t pairs)
+{
+  return regex_match_from(regex, text, length, from, captures, pairs);
+}
+
 uint32_t mg_regex_first(const struct mg_regex *const *list, uint32_t count, uint32_t first,
                         const char *text, uint32_t length, uint32_t *limited)
 {

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bridge/embed.h"
+#include "bridge/fetch.h"
 #include "bridge/process.h"
 #include "bridge/socket.h"
 #include "bridge/task.h"
@@ -221,6 +222,7 @@ int vm_init(struct mg_vm *vm)
 {
   list_init(&vm->idle);
   list_init(&vm->ready);
+  list_init(&vm->fetches);
   vm->lua = luaL_newstate();
   if (!vm->lua) {
     log_error("out_of_memory", "object", "Lua state");
@@ -240,6 +242,7 @@ int vm_init(struct mg_vm *vm)
 void vm_close(struct mg_vm *vm)
 {
   tasks_close(vm);
+  fetches_close(vm);
   sockets_close(vm);
   processes_close(vm);
   uv_close((uv_handle_t *)&vm->turn, NULL);

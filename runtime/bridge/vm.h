@@ -38,6 +38,7 @@ struct mg_vm {
   const char *role;        /* "control", "worker" */
   struct task *current;    /* the one that runs now */
   struct list idle;        /* tasks without work */
+  struct list fetches;     /* bridge/fetch.h */
   struct list ready;       /* tasks to go on at the loop's next turn */
   struct task **tasks;
   uint32_t task_count;

@@ -50,6 +50,7 @@ if host.role == "worker" then
 else
   local control = require("moongate.control.process")
 
+  require("moongate.api.timer").is_off = true
   local answer = require("moongate.admin").dispatch
 
   --- Requests of this thread's own: of the admin listener, unless a test takes them.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Scripts in the running gateway: what they decide, and what becomes of a change.
+local mg = require("moongate")
 local t = require("moongate.test")
 
 -- The fewest lines that are useful.
@@ -88,6 +89,71 @@ describe("a folder of scripts", function()
     assert.are.equal("broken", failed.plugin)
     assert.truthy(failed.error:find("spec.lua:7:", 1, true))
     assert.are.equal(0, #gateway:upstream("app").requests)
+  end)
+
+  it("counts in a dictionary that all workers share, and keeps it over a reload", function()
+    gateway = t.gateway({
+      workers = 3,
+      settings = { hsts = false },
+      scripts = [[
+        local mg = require("moongate")
+        mg.route({ host = "api.test", path = "/" })
+        return mg.plugin({
+          access = function(ctx)
+            ctx:respond(200, tostring(mg.shared("hits"):incr("n", 1, { init = 0 })))
+          end,
+        })
+      ]],
+    }):start()
+    local waiting = {}
+    for i = 1, 30 do
+      waiting[i] = mg.task.spawn(function()
+        return tonumber(get(gateway:client()).body)
+      end)
+    end
+    local seen = mg.task.join(waiting)
+    table.sort(seen)
+    for i = 1, 30 do
+      assert.are.equal(i, seen[i])
+    end
+    gateway:reload()
+    assert.are.equal("31", get(gateway:client()).body)
+  end)
+
+  it("ends the timers of scripts that were replaced", function()
+    gateway = t.gateway({
+      settings = { hsts = false },
+      scripts = { ["ticker.lua"] = [[
+        local mg = require("moongate")
+        mg.route({ host = "api.test", path = "/" })
+        mg.timer.every(0.005, function() mg.shared("ticks"):incr("old", 1, { init = 0 }) end)
+        return mg.plugin({
+          access = function(ctx) ctx:respond(200, tostring(mg.shared("ticks"):get("old") or 0)) end,
+        })
+      ]] },
+    }):start()
+    local client = gateway:client()
+    local function ticks()
+      return tonumber(get(client).body)
+    end
+    t.wait_until(function()
+      return ticks() > 2
+    end, "the timer to run")
+    gateway:write({ ["ticker.lua"] = [[
+      local mg = require("moongate")
+      mg.route({ host = "api.test", path = "/" })
+      return mg.plugin({
+        access = function(ctx) ctx:respond(200, tostring(mg.shared("ticks"):get("old") or 0)) end,
+      })
+    ]] })
+    gateway:wait_log("scripts_loaded", 2)
+    local before
+    t.wait_until(function()
+      local last = before
+      before = ticks()
+      mg.task.sleep(0.03)
+      return last == before
+    end, "the old timer to end")
   end)
 
   it("waits in a hook while other requests go on", function()

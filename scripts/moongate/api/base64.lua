@@ -11,6 +11,33 @@ for index = 1, 64 do
   VALUE[ALPHABET:byte(index)] = index - 1
 end
 
+local function encode_group(a, b, c)
+  local word = bit.bor(bit.lshift(a, 16), bit.lshift(b or 0, 8), c or 0)
+  local letters = {}
+  for i = 0, 3 do
+    local index = bit.band(bit.rshift(word, 18 - 6 * i), 63) + 1
+    letters[i + 1] = ALPHABET:sub(index, index)
+  end
+  if not c then
+    letters[4] = "="
+  end
+  if not b then
+    letters[3] = "="
+  end
+  return table.concat(letters)
+end
+
+--- Encodes bytes, with padding.
+---@param bytes string
+---@return string
+function M.encode(bytes)
+  local out = {}
+  for at = 1, #bytes, 3 do
+    out[#out + 1] = encode_group(bytes:byte(at, at + 2))
+  end
+  return table.concat(out)
+end
+
 --- Decodes base64; white space counts for nothing.
 ---
 --- Errors: `malformed` when a letter, the length or the padding is not base64.

@@ -7,6 +7,29 @@ local C = require("moongate.api.core")
 
 local M = {}
 
+local bytes = ffi.new("char[16]")
+local MAPPED = ("\0"):rep(10) .. "\255\255"
+
+--- What an address or network is made of.
+---
+--- Errors: `invalid`.
+---@param text string  "192.0.2.1", "2001:db8::/32"
+---@return { version: 4|6, bytes: string, bits: integer }? parsed  bytes: 4 or 16 of them; bits: of
+---  the prefix, all of them for an address
+---@return string? err
+---@return "invalid"? code
+function M.parse(text)
+  local bits = C.mg_ip_parse(text, #text, bytes)
+  if bits < 0 then
+    return nil, ("%q is neither an address nor a network"):format(text), "invalid"
+  end
+  local all = ffi.string(bytes, 16)
+  if all:sub(1, 12) == MAPPED and bits >= 96 then
+    return { version = 4, bytes = all:sub(13), bits = bits - 96 }
+  end
+  return { version = 6, bytes = all, bits = bits }
+end
+
 ---@class moongate.CidrSet
 local Set = {}
 Set.__index = Set

@@ -43,12 +43,21 @@ function M.compile(pattern, options)
   return setmetatable({ pattern = pattern, handle = ffi.gc(handle, C.mg_regex_free) }, Regex)
 end
 
-local function match(self, text, room)
-  local count = C.mg_regex_match(self.handle, text, #text, pairs_found, room)
+local function match(self, text, room, from)
+  local count = C.mg_regex_match_from(self.handle, text, #text, from or 0, pairs_found, room)
   if count < 0 then
     return nil, ("pattern %q takes too long, or the text is too long"):format(self.pattern), "limit"
   end
   return count
+end
+
+local function groups_of(text, count)
+  local groups = {}
+  for i = 0, count - 1 do
+    local first, last = pairs_found[2 * i], pairs_found[2 * i + 1]
+    groups[i] = first ~= UNSET and text:sub(first + 1, last)
+  end
+  return groups
 end
 
 --- Whether the pattern matches somewhere.
@@ -78,12 +87,70 @@ function Regex:match(text)
   if not count or count == 0 then
     return nil, err, code
   end
-  local groups = {}
-  for i = 0, count - 1 do
-    local first, last = pairs_found[2 * i], pairs_found[2 * i + 1]
-    groups[i] = first ~= UNSET and text:sub(first + 1, last)
+  return groups_of(text, count)
+end
+
+--- Where the first match is, as string.find tells it, and its groups as `match` tells them.
+---
+--- Errors: nil without more when there is no match; nil and `limit` as `test`.
+---@param text string
+---@param init integer?  position to begin at; what stands before still counts for `^` and the like
+---@return integer? first
+---@return integer|string|nil last
+---@return table|string|nil groups
+function Regex:find(text, init)
+  local count, err, code = match(self, text, PAIRS, math.max(init or 1, 1) - 1)
+  if not count or count == 0 then
+    return nil, err, code
   end
-  return groups
+  local first, last = pairs_found[0] + 1, pairs_found[1]
+  return first, last, groups_of(text, count)
+end
+
+local function replacement_of(with, groups)
+  if type(with) == "string" then
+    return (with:gsub("%$(%$?%d*)", function(mark)
+      if mark == "$" then
+        return "$"
+      end
+      return mark ~= "" and (groups[tonumber(mark)] or "") or nil
+    end))
+  end
+  local text = with(groups)
+  return text == nil and groups[0] or tostring(text)
+end
+
+--- Replaces the matches: by a text, in which `$1` is what a group holds, `$0` the match and `$$` a
+--- dollar, or by what a function makes of the groups (nil: as it was).
+---
+--- Errors: nil and `limit` as `test`.
+---@param text string
+---@param with string|fun(groups: table<integer, string|false>): string?
+---@param most integer?  so many at most
+---@return string? text
+---@return integer|string count
+---@return "limit"? code
+function Regex:gsub(text, with, most)
+  local parts, at, done = {}, 1, 0
+  while done < (most or math.huge) and at <= #text + 1 do
+    local first, last, groups = self:find(text, at)
+    if not first then
+      if groups then
+        return nil, last, groups
+      end
+      break
+    end
+    done = done + 1
+    parts[#parts + 1] = text:sub(at, first - 1)
+    parts[#parts + 1] = replacement_of(with, groups)
+    at = last + 1
+    if last < first then -- an empty match: the next byte stays, or it would match for ever
+      parts[#parts + 1] = text:sub(at, at)
+      at = at + 1
+    end
+  end
+  parts[#parts + 1] = text:sub(at)
+  return table.concat(parts), done
 end
 
 return M

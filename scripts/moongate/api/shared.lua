@@ -264,7 +264,7 @@ end
 function Shared:window_add(key, limit, window)
   check_key(key)
   local seconds = values.seconds(window)
-  if not (seconds > 0) then
+  if seconds <= 0 then
     error("window_add takes a window above 0", 2)
   end
   local now = clock.monotonic()
@@ -292,6 +292,6 @@ local function open(_, name, options)
   return setmetatable({ dict = place[0] }, Shared)
 end
 
---- `mg.shared(name, { size = "1m" })`: the dictionary of that name, made when it is first named. The
---- size that was said last counts; 1 MiB unless one is.
+--- `mg.shared(name, { size = "1m" })`: the dictionary of that name, made when it is first named.
+--- The size that was said last counts; 1 MiB unless one is.
 return setmetatable(M, { __call = open })

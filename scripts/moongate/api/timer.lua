@@ -9,6 +9,9 @@ local values = require("moongate.api.values")
 
 local M = {}
 
+--- Set in the control thread, which loads scripts for what they declare: timers run in workers.
+M.is_off = false
+
 --- Runs that failed, since the thread began.
 M.failures = 0
 
@@ -71,15 +74,15 @@ local function loop(timer)
 end
 
 local function start(timer)
+  setmetatable(timer, Timer)
   local owner = owners[running()]
-  if owner and owner.is_over then
+  if M.is_off or owner and owner.is_over then
     timer.is_over = true
     return timer
   elseif owner then
     owner[timer] = true
     timer.owner = owner
   end
-  setmetatable(timer, Timer)
   task.spawn(loop, timer)
   return timer
 end

@@ -70,6 +70,8 @@ function M.run(_, ...)
   end
   observe_core()
   require("moongate.api.tcp").may_listen = true
+  require("moongate.api.timer").is_off = false
+  require("moongate.api.settings").apply((require("moongate.settings").read({})))
   rawset(_G, "arg", { [0] = "moongate test", ... })
   local code, err = run(runner)
   require("moongate.test.state").exit()

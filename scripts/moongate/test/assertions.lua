@@ -3,7 +3,9 @@
 -- Assertions on responses and on what upstreams received:
 --
 --   assert.response(res).has.status(404).json({ error = "…" }).header("Name", "value")
+--   assert.http_stub("GET http://a/b").was.called(2)
 --   assert.upstream(h).received.header("Name", "value"); assert.upstream(h).was_not.called()
+local http = require("moongate.test.http")
 local json = require("moongate.api.json")
 local luassert = require("luassert")
 local say = require("say")
@@ -119,6 +121,13 @@ local function upstream(state, arguments)
   return state
 end
 
+local function http_stub(state, arguments)
+  if arguments then
+    rawset(state, "payload", counted(http.find(arguments[1])))
+  end
+  return state
+end
+
 local function nothing(state)
   return state
 end
@@ -127,6 +136,8 @@ function M.install()
   luassert:register("modifier", "response", response)
   luassert:register("modifier", "upstream", upstream)
   luassert:register("modifier", "received", nothing)
+  luassert:register("modifier", "http", nothing)
+  luassert:register("modifier", "stub", http_stub)
   for name, check in pairs(checks) do
     local any = "assertion.moongate.any"
     luassert:register("assertion", name, check, any, any)

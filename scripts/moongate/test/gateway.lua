@@ -284,13 +284,13 @@ function Gateway:reload()
   admin:close()
 end
 
---- What it has written so far.
+--- What it has written so far; of standard output, where the access log goes, the last lines.
 ---@return string
 function Gateway:dump()
   return ("--- gateway, exit code %s ---\n%s\n%s\n---\n"):format(
     tostring(self.ended or "none yet"),
     table.concat(self.lines, "\n"),
-    table.concat(self.output, "\n")
+    table.concat(self.output, "\n", math.max(1, #self.output - 9))
   )
 end
 

@@ -8,16 +8,15 @@ local ffi = require("ffi")
 local C = require("moongate.api.core")
 local boot = require("moongate.boot")
 local client = require("moongate.test.client")
+local http = require("moongate.test.http")
 local generation = require("moongate.hooks.generation")
 local hooks = require("moongate.hooks")
 local plugin_api = require("moongate.api.plugin")
 local publish = require("moongate.control.publish")
-local settings = require("moongate.api.settings")
 local state = require("moongate.test.state")
 local tcp = require("moongate.api.tcp")
 local upstream = require("moongate.test.upstream")
 local vm = require("moongate.api.vm")
-local vocabulary = require("moongate.settings")
 
 local M = {}
 
@@ -32,7 +31,6 @@ local function begin()
       publisher:close()
     end)
     boot.answer_by(hooks.dispatch)
-    settings.apply((vocabulary.read({})))
   end
   count = count + 1
   return count
@@ -191,6 +189,7 @@ end
 ---@return moongate.test.Harness
 function M.plugins(wanted, options)
   local number = begin()
+  http.install()
   local made, instances = generation_of(number, wanted)
   local self = setmetatable({ generation = made, server = upstream.new() }, Harness)
   self.requests = self.server.requests

@@ -12,6 +12,7 @@ local M = {
   clock = require("moongate.test.clock"),
   folder = require("moongate.test.folder").new,
   gateway = gateway.new,
+  http = require("moongate.test.http"),
   plugin = harness.plugin,
   plugins = harness.plugins,
   http1 = require("moongate.test.http1"),

@@ -48,8 +48,13 @@ function M.test_ended(status)
       io.stderr:write(object:dump())
     end
   end
+  local failure
   for _, reset in ipairs(resets) do
-    reset()
+    local ok, err = pcall(reset)
+    failure = failure or not ok and err
+  end
+  if failure then
+    error(failure, 0)
   end
 end
 
