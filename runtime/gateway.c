@@ -248,5 +248,7 @@ int gateway_run(int argc, char **argv)
   metrics_fini(&gateway->metrics);
   dicts_fini(&gateway->dicts);
   free(gateway);
+  /* Joins the pool's threads before libcrypto's exit handler, behind which theirs free nothing. */
+  uv_library_shutdown();
   return code;
 }
