@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The backends of the example are gateways too: this plugin answers everything with what it has received.
+-- The backends of the example are gateways too: this plugin answers everything with what it has
+-- received.
 local mg = require("moongate")
 
 local name = os.getenv("BACKEND") or "echo"

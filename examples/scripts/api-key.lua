@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Lets those pass who send a key that it knows, and tells the service who they are. Has a `config`, so it runs where
--- it is named: see examples/manifests/api.yaml.
+-- Lets those pass who send a key that it knows, and tells the service who they are. Has a
+-- `config`, so it runs where it is named: see examples/manifests/api.yaml.
 local mg = require("moongate")
 local s = mg.schema
 
