@@ -26,6 +26,8 @@ SOURCES := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 HEADERS := $(sort $(wildcard runtime/*.h runtime/*/*.h runtime/*/*/*.h))
 LUA := $(sort $(shell find scripts plugins -name '*.lua' 2>/dev/null))
 SPECS := $(sort $(shell find spec -name '*.lua' 2>/dev/null))
+# Lua that is not part of the binary.
+OTHER_LUA := runtime/bridge/embed.lua $(sort $(wildcard docs/*.lua examples/*/*.lua))
 FUZZ_SOURCES := $(sort $(wildcard spec/fuzz/*.[ch]))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(filter %.c,$(FUZZ_SOURCES)))
 
@@ -99,6 +101,11 @@ fuzz: packages-fuzz
 	  $$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ $$corpus \
 	    $$(if [ -d $$seeds ]; then echo $$seeds; fi); \
 	done
+
+## docs: write the reference pages to build/docs: settings, annotations, commands, API, metrics
+docs: build/moongate
+	@mkdir -p build/docs
+	@$(VENDOR)/bin/luajit docs/generate.lua build/docs build/moongate
 
 ## clean: remove build/ (the vendor cache stays)
 clean:
@@ -193,7 +200,7 @@ lint-format:
 	  clang-format --dry-run --Werror $(SOURCES) $(HEADERS) $(FUZZ_SOURCES); fi
 
 lint-lua:
-	@if [ -n '$(LUA)$(SPECS)' ]; then luacheck --quiet $(LUA) $(SPECS) runtime/bridge/embed.lua; fi
+	@luacheck --quiet $(LUA) $(SPECS) $(OTHER_LUA)
 	@if command -v stylua >/dev/null && [ -n '$(LUA)$(SPECS)' ]; then stylua --check $(LUA) $(SPECS); fi
 
 ## compile_commands.json: for editors and clang-tidy
@@ -206,7 +213,7 @@ compile_commands.json: $(SOURCES) Makefile build/vendor.prefix
 FORCE:
 # Objects that only a pattern rule asks for are kept.
 .SECONDARY:
-.PHONY: all objects run test check lint lint-format lint-lua format bench fuzz clean help FORCE \
+.PHONY: all objects run test check lint lint-format lint-lua format bench fuzz docs clean help FORCE \
   packages-build packages-test packages-check packages-fuzz
 
 -include $(wildcard $(patsubst %.o,%.d,$(call objects,$(OBJ)) $(call objects,build/asan/obj) \
