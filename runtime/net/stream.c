@@ -252,6 +252,11 @@ size_t stream_queued(const struct stream *stream)
   return stream->queued.len + (stream->flying ? stream->in_flight.len : 0);
 }
 
+size_t stream_unsent(const struct stream *stream)
+{
+  return stream->queued.len + stream->uv.write_queue_size;
+}
+
 void stream_finish(struct stream *stream)
 {
   if (stream->state == STREAM_CLOSING || stream->finishing)
