@@ -44,6 +44,20 @@ int buf_put(struct buf *buf, const void *data, size_t len)
   return 0;
 }
 
+int buf_insert(struct buf *buf, size_t at, const void *data, size_t len)
+{
+  CHECK(at <= buf->len);
+  if (len == 0)
+    return 0;
+  int err = buf_reserve(buf, len);
+  if (err < 0)
+    return err;
+  memmove(buf->data + at + len, buf->data + at, buf->len - at);
+  memcpy(buf->data + at, data, len);
+  buf->len += len;
+  return 0;
+}
+
 void buf_drop(struct buf *buf, size_t len)
 {
   CHECK(len <= buf->len);

@@ -19,6 +19,8 @@ void buf_fini(struct buf *buf);
 MG_MUST_USE int buf_reserve(struct buf *buf, size_t more);
 /* UV_ENOMEM, or 0. */
 MG_MUST_USE int buf_put(struct buf *buf, const void *data, size_t len);
+/* As buf_put, before the byte at `at`. */
+MG_MUST_USE int buf_insert(struct buf *buf, size_t at, const void *data, size_t len);
 /* Drops `len` bytes from the front. */
 void buf_drop(struct buf *buf, size_t len);
 

@@ -104,6 +104,8 @@ int32_t mg_wait_timer(struct mg_vm *vm, double seconds);
 int32_t mg_park(struct mg_vm *vm);
 /* The task that runs now: number and generation for mg_unpark; -1 outside a task. */
 int32_t mg_task_number(struct mg_vm *vm);
+/* 1 when the present task is a hook of that request. */
+int32_t mg_task_serves(struct mg_vm *vm, const struct mg_request *request);
 uint32_t mg_task_generation(struct mg_vm *vm);
 /* Ends a wait by mg_park or mg_wait_timer; ERR_STALE when that task is in none any more. */
 int32_t mg_unpark(struct mg_vm *vm, uint32_t number, uint32_t generation, int32_t result);

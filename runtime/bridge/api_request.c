@@ -311,10 +311,11 @@ int32_t mg_chunk_get(struct mg_request *request, uint32_t generation, struct mg_
   struct exchange *exchange = find(request, generation);
   if (!exchange)
     return ERR_STALE;
-  if (!exchange->chunk_data)
+  const struct body_hook *hook = exchange->hook;
+  if (!hook)
     return ERR_STATE;
-  *chunk = (struct mg_text){ exchange->chunk_data, (uint32_t)exchange->chunk_len };
-  return exchange->chunk_last;
+  *chunk = (struct mg_text){ hook->piece.data, (uint32_t)hook->piece.len };
+  return hook->last;
 }
 
 int32_t mg_chunk_set(struct mg_request *request, uint32_t generation, const char *data,
@@ -323,11 +324,10 @@ int32_t mg_chunk_set(struct mg_request *request, uint32_t generation, const char
   struct exchange *exchange = find(request, generation);
   if (!exchange)
     return ERR_STALE;
-  if (!exchange->chunk_data)
+  if (!exchange->hook)
     return ERR_STATE;
-  exchange->chunk_replaced = 1;
-  exchange->chunk.len = 0;
-  return buf_put(&exchange->chunk, data, length);
+  exchange->hook->piece.len = 0;
+  return buf_put(&exchange->hook->piece, data, length);
 }
 
 int32_t mg_request_gone(struct mg_request *request, uint32_t generation)

@@ -41,6 +41,11 @@ int32_t mg_task_number(struct mg_vm *vm)
   return vm->current ? (int32_t)vm->current->number : -1;
 }
 
+int32_t mg_task_serves(struct mg_vm *vm, const struct mg_request *request)
+{
+  return vm->current && vm->current->exchange && &vm->current->exchange->record == request;
+}
+
 uint32_t mg_task_generation(struct mg_vm *vm)
 {
   return vm->current ? vm->current->generation : 0;

@@ -13,7 +13,7 @@ enum exchange_verdict hook_run(void *data, struct exchange *exchange, enum mg_st
   if (!task) {
     exchange->record.endpoint = -1;
     exchange->record.error = ERR_NO_MEMORY;
-    return stage <= MG_STAGE_RETRY ? VERDICT_GO_ON : VERDICT_ABORT;
+    return stage <= MG_STAGE_RETRY ? VERDICT_GO_ON : VERDICT_FAIL;
   }
   task->exchange = exchange;
   task->stage = (uint8_t)stage;

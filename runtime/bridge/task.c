@@ -107,7 +107,7 @@ static void fail(struct task *task)
 {
   log_failure(task);
   drop_coroutine(task);
-  enum exchange_verdict verdict = VERDICT_ABORT;
+  enum exchange_verdict verdict = VERDICT_FAIL;
   if (task->exchange && task->stage <= MG_STAGE_RETRY) {
     task->exchange->record.endpoint = -1;
     task->exchange->record.error = ERR_SCRIPT;

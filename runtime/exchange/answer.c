@@ -57,11 +57,36 @@ static void start_tunnel(struct exchange *exchange)
 static int64_t body_length(const struct exchange *exchange)
 {
   const struct head *head = &exchange->response;
-  if (exchange->record.source != MG_SOURCE_UPSTREAM || exchange->body_replaced)
-    return (int64_t)exchange->answer.len;
-  if (head->body_len != 0 && exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)
-    return -1;
-  return head->body_len;
+  int own = exchange->record.source != MG_SOURCE_UPSTREAM || exchange->body_replaced;
+  int64_t len = own ? (int64_t)exchange->answer.len : head->body_len;
+  return len != 0 && exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY ? -1 : len;
+}
+
+static void pass(struct exchange *exchange, const char *data, size_t len)
+{
+  struct http_peer *client = exchange->client;
+  exchange->record.bytes_out += len;
+  if (client->ops->send_body(client, data, len) < 0)
+    exchange_finish(exchange, 0);
+  else
+    forward_pace(exchange);
+}
+
+/* What was held while the head was looked at, and the end if it is there. */
+static void send_held(struct exchange *exchange)
+{
+  struct buf held = exchange->answer;
+  uint32_t generation = exchange->record.generation;
+  exchange->answer = (struct buf){ 0 };
+  if (held.len > 0)
+    pass(exchange, held.data, held.len);
+  buf_fini(&held);
+  if (!exchange_lives(exchange, generation))
+    return;
+  if (exchange->response_done)
+    answer_end(exchange);
+  else
+    forward_pace(exchange);
 }
 
 void answer_send(struct exchange *exchange)
@@ -95,103 +120,74 @@ void answer_send(struct exchange *exchange)
   if (own)
     exchange->response_done = 1;
   exchange->response_held = 0;
-  struct buf held = exchange->answer;
-  exchange->answer = (struct buf){ 0 };
-  uint32_t generation = exchange->record.generation;
-  if (held.len > 0)
-    answer_body(exchange, held.data, held.len);
-  buf_fini(&held);
-  if (exchange->record.generation == generation && exchange->state == EX_ANSWER) {
-    if (exchange->response_done)
-      answer_end(exchange);
-    else
-      forward_pace(exchange);
-  }
+  if (exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)
+    answer_pump(exchange);
+  else
+    send_held(exchange);
 }
 
-static void pass(struct exchange *exchange, const char *data, size_t len)
+void answer_hooked(struct exchange *exchange)
+{
+  struct body_hook *hook = &exchange->response_hook;
+  hook->done = hook->last;
+  if (hook->piece.len > 0)
+    pass(exchange, hook->piece.data, hook->piece.len);
+}
+
+static void end(struct exchange *exchange)
 {
   struct http_peer *client = exchange->client;
-  exchange->record.bytes_out += len;
-  if (client->ops->send_body(client, data, len) < 0)
+  int own = exchange->record.source != MG_SOURCE_UPSTREAM;
+  const struct head *trailers = own ? NULL : &exchange->response_trailers;
+  exchange_finish(exchange, client->ops->send_end(client, trailers, &exchange->arena) == 0);
+}
+
+/* Whether the body hook has not seen all that there is. */
+static int is_behind(const struct exchange *exchange)
+{
+  return exchange->answer.len > 0 || (exchange->response_done && !exchange->response_hook.done);
+}
+
+void answer_pump(struct exchange *exchange)
+{
+  struct http_peer *client = exchange->client;
+  struct body_hook *hook = &exchange->response_hook;
+  uint32_t generation = exchange->record.generation;
+  while (!exchange->waiting && is_behind(exchange)) {
+    struct buf piece = exchange->answer;
+    exchange->answer = hook->piece;
+    exchange->answer.len = 0;
+    hook->piece = piece;
+    hook->last = exchange->response_done;
+    exchange->hook = hook;
+    exchange_stage(exchange, MG_STAGE_RESPONSE_BODY);
+    if (!exchange_lives(exchange, generation))
+      return;
+  }
+  if (!exchange->waiting && hook->done)
+    end(exchange);
+  else if (!exchange->waiting && client->ops->flush(client) < 0)
     exchange_finish(exchange, 0);
   else
     forward_pace(exchange);
 }
 
-static void hook(struct exchange *exchange, const char *data, size_t len)
-{
-  exchange->chunk_data = data;
-  exchange->chunk_len = len;
-  exchange->chunk_last = exchange->response_done;
-  exchange->chunk_replaced = 0;
-  exchange->chunk.len = 0;
-  exchange_stage(exchange, MG_STAGE_RESPONSE_BODY);
-}
-
-/* The body hook has seen the piece: what it made of it goes out, then what came meanwhile. */
-static void after_hook(struct exchange *exchange)
-{
-  int last = exchange->chunk_last;
-  const char *data = exchange->chunk_replaced ? exchange->chunk.data : exchange->chunk_data;
-  size_t len = exchange->chunk_replaced ? exchange->chunk.len : exchange->chunk_len;
-  uint32_t generation = exchange->record.generation;
-  exchange->chunk_data = NULL;
-  exchange->hooked_last = (uint8_t)last;
-  if (len > 0)
-    pass(exchange, data, len);
-  if (exchange->record.generation != generation || exchange->state != EX_ANSWER)
-    return;
-  buf_fini(&exchange->held_chunk);
-  struct buf more = exchange->answer;
-  exchange->answer = (struct buf){ 0 };
-  if (last || (more.len == 0 && exchange->response_done && exchange->hooked_last)) {
-    buf_fini(&more);
-    answer_end(exchange);
-  } else if (more.len > 0 || exchange->response_done) {
-    exchange->held_chunk = more; /* its bytes live until the hook has seen them */
-    hook(exchange, more.data ? more.data : "", more.len);
-  } else {
-    struct http_peer *client = exchange->client;
-    if (client->ops->flush(client) < 0)
-      exchange_finish(exchange, 0);
-    else
-      forward_pace(exchange);
-  }
-}
-
 void answer_body(struct exchange *exchange, const char *data, size_t len)
 {
-  if (!(exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)) {
+  if (!(exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY))
     pass(exchange, data, len);
-  } else if (!data) {
-    after_hook(exchange);
-  } else if (exchange->chunk_data) {
-    if (buf_put(&exchange->answer, data, len) < 0)
-      exchange_finish(exchange, 0);
-    else
-      forward_pace(exchange);
-  } else if (buf_put(&exchange->held_chunk, data, len) < 0) {
+  else if (buf_put(&exchange->answer, data, len) < 0)
     exchange_finish(exchange, 0);
-  } else {
-    hook(exchange, exchange->held_chunk.data, exchange->held_chunk.len);
-  }
+  else
+    answer_pump(exchange);
 }
 
 void answer_end(struct exchange *exchange)
 {
-  struct http_peer *client = exchange->client;
-  if (exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY && !exchange->hooked_last) {
-    if (!exchange->chunk_data)
-      hook(exchange, "", 0);
-    return; /* after_hook comes back here */
-  }
-  int own = exchange->record.source != MG_SOURCE_UPSTREAM;
-  const struct head *trailers = own ? NULL : &exchange->response_trailers;
-  if (client->ops->send_end(client, trailers, &exchange->arena) < 0)
-    exchange_finish(exchange, 0);
+  if (exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY && !exchange->response_hook.done)
+    answer_pump(exchange);
   else
-    exchange_finish(exchange, 1);
+    end(exchange);
 }
 
 void answer_abort(struct exchange *exchange, int err)

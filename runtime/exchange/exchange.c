@@ -47,8 +47,8 @@ static void free_slot(struct exchange *exchange)
   buf_fini(&exchange->arena);
   buf_fini(&exchange->body);
   buf_fini(&exchange->answer);
-  buf_fini(&exchange->chunk);
-  buf_fini(&exchange->held_chunk);
+  buf_fini(&exchange->request_hook.piece);
+  buf_fini(&exchange->response_hook.piece);
   head_fini(&exchange->request);
   head_fini(&exchange->request_trailers);
   head_fini(&exchange->outgoing);
@@ -104,8 +104,8 @@ static void reset(struct exchange *exchange)
   old.arena.len = 0;
   buf_fini(&old.body);
   buf_fini(&old.answer);
-  buf_fini(&old.chunk);
-  buf_fini(&old.held_chunk);
+  buf_fini(&old.request_hook.piece);
+  buf_fini(&old.response_hook.piece);
   *exchange = (struct exchange){ .all = old.all,
                                  .arena = old.arena,
                                  .request = old.request,
@@ -281,19 +281,49 @@ void exchange_stage(struct exchange *exchange, enum mg_stage stage)
   act(exchange, stage, verdict);
 }
 
+/* What came while a stage waited; the side that did not wait has its turn first. */
+static void catch_up(struct exchange *exchange, enum mg_stage stage)
+{
+  uint32_t generation = exchange->record.generation;
+  if (exchange->head_waits && !exchange->waiting)
+    forward_head(exchange);
+  if (stage != MG_STAGE_REQUEST_BODY && exchange_lives(exchange, generation) && !exchange->waiting)
+    forward_request(exchange);
+  if (exchange_lives(exchange, generation) && !exchange->waiting && exchange->state == EX_ANSWER &&
+      exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)
+    answer_pump(exchange);
+  if (stage == MG_STAGE_REQUEST_BODY && exchange_lives(exchange, generation) && !exchange->waiting)
+    forward_request(exchange);
+}
+
 void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict)
 {
   CHECK(exchange->waiting);
   exchange->waiting = 0;
   enum mg_stage stage = exchange->waiting_stage;
-  if (exchange->pending_err && exchange->state < EX_ANSWER)
-    answer_error(exchange, exchange->pending_err);
+  uint32_t generation = exchange->record.generation;
+  int err = exchange->pending_err;
+  exchange->pending_err = 0;
+  if (err && exchange->state < EX_ANSWER)
+    answer_error(exchange, err);
   else if (exchange->state != EX_LOG || stage == MG_STAGE_LOG)
     act(exchange, stage, verdict);
   else if (exchange->record.stages & 1u << MG_STAGE_LOG)
     exchange_stage(exchange, MG_STAGE_LOG); /* the client left while the stage waited */
   else
     exchange_end(exchange);
+  if (exchange_lives(exchange, generation))
+    catch_up(exchange, stage);
+}
+
+/* A hook has made the answer, whatever an upstream says. */
+static void answer_of_hook(struct exchange *exchange)
+{
+  exchange->head_waits = 0;
+  forward_drop(exchange);
+  exchange_enter(exchange, EX_RESPONSE);
+  exchange->response_done = 1;
+  exchange->response_held = 1;
 }
 
 static void act_on_request(struct exchange *exchange, enum exchange_verdict verdict)
@@ -302,9 +332,7 @@ static void act_on_request(struct exchange *exchange, enum exchange_verdict verd
   if (verdict == VERDICT_ABORT) {
     exchange_finish(exchange, 0);
   } else if (verdict == VERDICT_ANSWER) {
-    exchange_enter(exchange, EX_RESPONSE);
-    exchange->response_done = 1;
-    exchange->response_held = 1;
+    answer_of_hook(exchange);
     if (exchange->record.stages & 1u << MG_STAGE_RESPONSE)
       exchange_stage(exchange, MG_STAGE_RESPONSE);
     else
@@ -321,6 +349,27 @@ static void act_on_request(struct exchange *exchange, enum exchange_verdict verd
   }
 }
 
+static void act_on_response(struct exchange *exchange, enum exchange_verdict verdict)
+{
+  if (verdict == VERDICT_ABORT) {
+    exchange_finish(exchange, 0);
+  } else if (verdict == VERDICT_FAIL) {
+    exchange->record.stages &= ~(1u << MG_STAGE_RESPONSE); /* it has had its chance */
+    answer_error(exchange, ERR_SCRIPT);
+  } else {
+    if (verdict == VERDICT_ANSWER)
+      answer_of_hook(exchange);
+    answer_send(exchange);
+  }
+}
+
+static void fail_body(struct exchange *exchange, enum exchange_verdict verdict)
+{
+  if (verdict != VERDICT_ABORT)
+    exchange->record.error = ERR_SCRIPT;
+  exchange_finish(exchange, 0);
+}
+
 static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_verdict verdict)
 {
   switch (stage) {
@@ -329,24 +378,21 @@ static void act(struct exchange *exchange, enum mg_stage stage, enum exchange_ve
     act_on_request(exchange, verdict);
     break;
   case MG_STAGE_RESPONSE:
-    if (verdict == VERDICT_ABORT)
-      answer_abort(exchange, ERR_SCRIPT);
-    else
-      answer_send(exchange);
+    act_on_response(exchange, verdict);
     break;
   case MG_STAGE_REQUEST_BODY:
+    exchange->hook = NULL;
     if (verdict == VERDICT_ANSWER)
       act_on_request(exchange, verdict);
-    else if (verdict == VERDICT_ABORT)
-      exchange_finish(exchange, 0);
-    else
-      forward_request(exchange);
+    else if (verdict != VERDICT_GO_ON || forward_hooked(exchange) < 0)
+      fail_body(exchange, verdict);
     break;
   case MG_STAGE_RESPONSE_BODY:
-    if (verdict == VERDICT_ABORT)
-      answer_abort(exchange, ERR_SCRIPT);
+    exchange->hook = NULL;
+    if (verdict != VERDICT_GO_ON)
+      fail_body(exchange, verdict);
     else
-      answer_body(exchange, NULL, 0);
+      answer_hooked(exchange);
     break;
   case MG_STAGE_LOG:
     exchange_end(exchange);
@@ -421,8 +467,8 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
 {
   struct exchange *exchange = of(peer);
   exchange->record.bytes_in += len;
-  if (exchange->draining)
-    return;
+  if (exchange->draining || (exchange->state >= EX_RESPONSE && !exchange->upstream))
+    return; /* nobody will read it */
   if (over_limit(exchange) && exchange->state < EX_ANSWER) {
     break_off(exchange, ERR_BODY_TOO_LARGE);
     return;
@@ -463,6 +509,11 @@ static void on_abort(struct http_peer *peer, int err)
 {
   struct exchange *exchange = of(peer);
   exchange->record.error = err;
+  if (exchange->draining && err != ERR_CLIENT_GONE) {
+    exchange->draining = 0; /* the answer stands, whatever becomes of the body */
+    answer_send(exchange);
+    return;
+  }
   if (err == ERR_CLIENT_GONE || exchange->state >= EX_ANSWER) {
     exchange->gone = 1;
     if (exchange->record.status == 0)

@@ -39,7 +39,8 @@ enum exchange_verdict {
   VERDICT_GO_ON,
   VERDICT_WAIT,
   VERDICT_ANSWER,
-  VERDICT_ABORT
+  VERDICT_ABORT, /* the client's connection is to be cut */
+  VERDICT_FAIL   /* the script itself failed */
 };
 
 struct access_log;
@@ -101,6 +102,14 @@ struct exchanges {
   struct list free;
 };
 
+/* A body on its way through its hook, piece by piece. */
+struct body_hook {
+  struct buf piece; /* what the hook has, and makes of it */
+  size_t seen;      /* of the request's `body`: what it has seen already */
+  uint8_t last;     /* the piece is the last one */
+  uint8_t done;     /* it has seen the end */
+};
+
 /* Called once: the body asked for is whole (0), too long, or will never come. */
 typedef void exchange_body_fn(void *data, int err);
 
@@ -126,14 +135,12 @@ struct exchange {
   struct span request_id;
   struct span forwarded_proto; /* what a trusted proxy says; empty: nothing */
   struct span forwarded_host;
-  struct buf body;        /* request bytes not sent yet, or kept for another attempt */
-  size_t body_sent;       /* of `body` */
-  struct buf answer;      /* response bytes held while Lua looks at the head, or our own body */
-  struct buf chunk;       /* what a body hook made of the present chunk */
-  struct buf held_chunk;  /* the present chunk, while the response hook looks at it */
-  const char *chunk_data; /* the present chunk of a body hook */
-  size_t chunk_len;
-  size_t hooked;             /* of `body`: what the body hook has seen */
+  struct buf body;   /* request bytes not sent yet, or kept for another attempt */
+  size_t body_sent;  /* of `body` */
+  struct buf answer; /* response bytes held while Lua looks at the head or a piece; our own body */
+  struct body_hook request_hook;
+  struct body_hook response_hook;
+  struct body_hook *hook;    /* the one whose piece Lua has; NULL: none */
   int pending_err;           /* came while a stage waited; answered when it is over */
   exchange_body_fn *body_fn; /* somebody waits for the whole request or response body */
   void *body_data;
@@ -150,10 +157,8 @@ struct exchange {
   uint8_t response_held; /* response bytes go to `answer` for now */
   uint8_t body_dropped;  /* `body` no longer holds all that was sent: no other attempt */
   uint8_t continued;     /* 100 Continue was sent or is not wanted */
-  uint8_t chunk_last;
-  uint8_t chunk_replaced;
-  uint8_t hooked_last; /* the body hook has seen the end */
-  uint8_t draining;    /* the answer waits until the request's body is read */
+  uint8_t head_waits;    /* the response's head has come while a stage waits */
+  uint8_t draining;      /* the answer waits until the request's body is read */
   uint8_t upstream_ready;
   uint8_t has_waited;    /* some stage did */
   uint8_t fresh;         /* the attempt made its connection */

@@ -45,6 +45,7 @@ static void retry(struct exchange *exchange)
 {
   exchange->body_sent = 0;
   exchange->request_ended = 0;
+  exchange->client->ops->read(exchange->client, 0); /* until the next attempt takes it */
   stat_add(&exchange->all->stats.counts, STAT_RETRIES, 1);
   exchange_enter(exchange, EX_RETRY);
   exchange_stage(exchange, MG_STAGE_RETRY);
@@ -120,7 +121,8 @@ static void fail(struct exchange *exchange, int err)
     return;
   }
   if (exchange->waiting) {
-    exchange->pending_err = err;
+    exchange->pending_err = exchange->body_replaced ? 0 : err;
+    exchange->head_waits = 0;
     if (exchange->body_fn) {
       exchange_body_fn *fn = exchange->body_fn;
       exchange->body_fn = NULL;
@@ -132,6 +134,7 @@ static void fail(struct exchange *exchange, int err)
     exchange->fresh_only = 1; /* not an attempt: the connection had died while it was kept */
     exchange->body_sent = 0;
     exchange->request_ended = 0;
+    exchange->client->ops->read(exchange->client, 0);
     exchange->record.attempts--;
     forward_start(exchange);
     return;
@@ -168,20 +171,16 @@ static void on_interim(struct exchange *exchange)
     exchange_finish(exchange, 0);
 }
 
-static void on_head(struct http_peer *peer)
+void forward_head(struct exchange *exchange)
 {
-  struct exchange *exchange = of(peer);
-  uint32_t status = exchange->response.status;
-  if (status < 200 && status != 101) {
-    on_interim(exchange);
-    return;
-  }
   struct mg_request *record = &exchange->record;
-  record->first_byte_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
-  record->upstream_status = status;
+  uint32_t status = exchange->response.status;
   uint32_t reason = reason_of_status(status);
+  exchange->head_waits = 0;
   if (reason && may_retry(exchange, reason, 1)) {
     forward_drop(exchange);
+    exchange->answer.len = 0;
+    exchange->response_done = exchange->response_held = 0;
     retry(exchange);
     return;
   }
@@ -189,9 +188,8 @@ static void on_head(struct http_peer *peer)
   record->source = MG_SOURCE_UPSTREAM;
   record->error = 0;
   exchange_enter(exchange, EX_RESPONSE);
-  exchange->response_held = 1;
   exchange_rebase(exchange);
-  if (status == 101 && !exchange->request.upgrade) {
+  if (status == 101 && (!exchange->request.upgrade || !exchange->request_ended)) {
     fail(exchange, ERR_UPSTREAM_PROTOCOL);
     return;
   }
@@ -204,6 +202,24 @@ static void on_head(struct http_peer *peer)
     answer_send(exchange);
 }
 
+static void on_head(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  struct mg_request *record = &exchange->record;
+  uint32_t status = exchange->response.status;
+  if (status < 200 && status != 101) {
+    on_interim(exchange);
+    return;
+  }
+  record->first_byte_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
+  record->upstream_status = status;
+  exchange->response_held = 1;
+  if (exchange->waiting)
+    exchange->head_waits = 1; /* for a hook that has a piece of the request */
+  else
+    forward_head(exchange);
+}
+
 /* Held bytes are bounded: pace stops the upstream past HIGH_WATER_BYTES. */
 static void on_body(struct http_peer *peer, const char *data, size_t len)
 {
@@ -212,6 +228,8 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
     answer_body(exchange, data, len);
     return;
   }
+  if (exchange->body_replaced)
+    return;
   if (buf_put(&exchange->answer, data, len) < 0) {
     answer_abort(exchange, ERR_NO_MEMORY);
     return;
@@ -365,8 +383,8 @@ static void drop_sent(struct exchange *exchange)
     return;
   exchange->body_dropped = 1;
   buf_drop(&exchange->body, exchange->body_sent);
-  exchange->hooked =
-      exchange->hooked > exchange->body_sent ? exchange->hooked - exchange->body_sent : 0;
+  struct body_hook *hook = &exchange->request_hook;
+  hook->seen = hook->seen > exchange->body_sent ? hook->seen - exchange->body_sent : 0;
   exchange->body_sent = 0;
 }
 
@@ -383,32 +401,51 @@ static int send_pending(struct exchange *exchange)
   return err;
 }
 
-/* With a body hook, Lua sees each piece first. Returns 1 when it has to be waited for. */
-static int hook_pending(struct exchange *exchange)
+/* What came meanwhile stands behind the piece. */
+int forward_hooked(struct exchange *exchange)
 {
-  if (exchange->waiting)
-    return 1;
-  if (exchange->chunk_data) { /* the hook has seen it */
-    exchange->chunk_data = NULL;
-    size_t from = exchange->body.len - exchange->chunk_len;
-    if (exchange->chunk_replaced) {
-      exchange->body.len = from;
-      if (buf_put(&exchange->body, exchange->chunk.data, exchange->chunk.len) < 0)
-        return -1;
-    }
-    exchange->hooked = exchange->body.len;
-    exchange->hooked_last = exchange->chunk_last;
-    exchange->chunk_replaced = 0;
-    exchange->chunk.len = 0;
-  }
-  int fresh = exchange->body.len > exchange->hooked;
-  if (!fresh && (!exchange->request_done || exchange->hooked_last))
+  struct body_hook *hook = &exchange->request_hook;
+  int err = buf_insert(&exchange->body, hook->seen, hook->piece.data, hook->piece.len);
+  if (err < 0)
+    return err;
+  hook->seen += hook->piece.len;
+  hook->done = hook->last;
+  return 0;
+}
+
+/* Takes what the hook has not seen out of the body, until it has. UV_ENOMEM, or 0. */
+static int take_piece(struct exchange *exchange)
+{
+  struct body_hook *hook = &exchange->request_hook;
+  struct buf *body = &exchange->body;
+  hook->piece.len = 0;
+  hook->last = exchange->request_done;
+  if (body->len == hook->seen)
     return 0;
-  exchange->chunk_data = fresh ? exchange->body.data + exchange->hooked : "";
-  exchange->chunk_len = exchange->body.len - exchange->hooked;
-  exchange->chunk_last = exchange->request_done;
-  exchange->client->ops->read(exchange->client, 0);
-  exchange_stage(exchange, MG_STAGE_REQUEST_BODY);
+  int err = buf_put(&hook->piece, body->data + hook->seen, body->len - hook->seen);
+  body->len = hook->seen;
+  return err;
+}
+
+/* With a body hook, Lua sees each piece first. Whether all has been seen; if not, a stage waits or the
+ * exchange goes another way. */
+static int show_pieces(struct exchange *exchange)
+{
+  struct body_hook *hook = &exchange->request_hook;
+  uint32_t generation = exchange->record.generation;
+  while (exchange->body.len > hook->seen || (exchange->request_done && !hook->done)) {
+    if (exchange->waiting)
+      return 0;
+    exchange->client->ops->read(exchange->client, 0);
+    if (take_piece(exchange) < 0) {
+      fail(exchange, ERR_NO_MEMORY);
+      return 0;
+    }
+    exchange->hook = hook;
+    exchange_stage(exchange, MG_STAGE_REQUEST_BODY);
+    if (!exchange_lives(exchange, generation) || exchange->waiting || !exchange->upstream_ready)
+      return 0;
+  }
   return 1;
 }
 
@@ -418,11 +455,9 @@ void forward_request(struct exchange *exchange)
   struct http_peer *client = exchange->client;
   if (!upstream || !exchange->upstream_ready || exchange->request_ended)
     return;
-  if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && exchange->request.body_len != 0) {
-    int waits = hook_pending(exchange);
-    if (waits != 0)
-      return;
-  }
+  if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && exchange->request.body_len != 0 &&
+      !show_pieces(exchange))
+    return;
   int err = send_pending(exchange);
   if (err == 0 && exchange->request_done) {
     exchange->request_ended = 1;

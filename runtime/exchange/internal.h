@@ -12,6 +12,12 @@ enum {
   DRAIN_BYTES = 256 * 1024
 };
 
+/* Whether an exchange still is the one of that generation, and not over. */
+static inline int exchange_lives(const struct exchange *exchange, uint32_t generation)
+{
+  return exchange->record.generation == generation && exchange->state != EX_LOG;
+}
+
 void exchange_enter(struct exchange *exchange, enum exchange_state to);
 /* A fresh exchange in EX_HEAD; NULL: out of memory. */
 struct exchange *exchange_take(struct exchanges *all);
@@ -38,6 +44,10 @@ MG_MUST_USE int fields_date(struct exchange *exchange);
 void forward_start(struct exchange *exchange);
 /* Request bytes or the request's end have come, or there is room again. May end: exchange. */
 void forward_request(struct exchange *exchange);
+/* The request's body hook has seen its piece. 0, or an error. */
+MG_MUST_USE int forward_hooked(struct exchange *exchange);
+/* Takes the response's head that came while a stage waited. May end: exchange. */
+void forward_head(struct exchange *exchange);
 /* Drops the present attempt, if any. */
 void forward_drop(struct exchange *exchange);
 /* Stops or goes on reading the upstream as the client's queue and hooks allow. */
@@ -50,6 +60,10 @@ void answer_error(struct exchange *exchange, int err);
 void answer_send(struct exchange *exchange);
 /* A piece of the response body. May end: exchange. */
 void answer_body(struct exchange *exchange, const char *data, size_t len);
+/* The response's body hook has seen its piece, which goes out. May end: exchange. */
+void answer_hooked(struct exchange *exchange);
+/* Shows the body hook what it has not seen. May end: exchange. */
+void answer_pump(struct exchange *exchange);
 /* The response is whole. May end: exchange. */
 void answer_end(struct exchange *exchange);
 /* The answer cannot be finished: the client must see that it is cut. May end: exchange. */

@@ -2,6 +2,7 @@
 #include "net/stream.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -20,6 +21,19 @@ static void tell_end(struct stream *stream, int err)
     stream->events->on_end(stream, err);
 }
 
+/* Of a reset that comes along with the last bytes, libuv says that the stream has ended. */
+static int end_of(const struct stream *stream, ssize_t len)
+{
+  int fd;
+  int err = 0;
+  socklen_t size = sizeof(err);
+  if (len != UV_EOF)
+    return (int)len;
+  if (uv_fileno(&stream->handle, &fd) < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0)
+    return 0; /* nothing says otherwise */
+  return uv_translate_sys_error(err);
+}
+
 static void on_read(uv_stream_t *uv, ssize_t len, const uv_buf_t *buf)
 {
   struct stream *stream = uv->data;
@@ -31,7 +45,7 @@ static void on_read(uv_stream_t *uv, ssize_t len, const uv_buf_t *buf)
   } else if (len < 0) {
     stream->ended = 1;
     stream_read_raw(stream, 0);
-    tell_end(stream, len == UV_EOF ? 0 : (int)len);
+    tell_end(stream, end_of(stream, len));
   }
 }
 
@@ -250,6 +264,11 @@ int stream_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
 size_t stream_queued(const struct stream *stream)
 {
   return stream->queued.len + (stream->flying ? stream->in_flight.len : 0);
+}
+
+size_t stream_unsent(const struct stream *stream)
+{
+  return stream->queued.len + stream->uv.write_queue_size;
 }
 
 void stream_finish(struct stream *stream)

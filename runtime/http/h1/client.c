@@ -44,6 +44,17 @@ static void arm(struct h1_client *client, uint64_t in_ms)
   deadline_set(&client->conn.loop->deadlines, &client->deadline, in_ms);
 }
 
+/* While an exchange has it: the upstream is late when it does not take the request, or does not answer
+ * a whole one although somebody reads. */
+static void arm_active(struct h1_client *client)
+{
+  if (stream_queued(&client->conn.stream) > 0)
+    arm(client, client->config.send_ms);
+  else
+    arm(client,
+        client->sent && !client->complete && !client->paused ? client->config.response_ms : 0);
+}
+
 static void enter(struct h1_client *client, enum client_state to)
 {
   CHECK(moves[client->state] & 1 << to);
@@ -172,7 +183,7 @@ static void on_data(struct stream *stream, char *data, size_t len)
   struct h1_client *client = of_stream(stream);
   struct http_peer *peer = &client->conn.peer;
   if (client->state == ACTIVE && !client->complete) {
-    arm(client, client->config.response_ms);
+    arm_active(client);
     feed(client, data, len);
   } else if (client->state == TUNNEL) {
     arm(client, client->config.tunnel_ms);
@@ -210,7 +221,7 @@ static void on_drained(struct stream *stream)
   struct h1_client *client = of_stream(stream);
   struct http_peer *peer = &client->conn.peer;
   if (client->state == ACTIVE)
-    arm(client, client->sent ? client->config.response_ms : 0);
+    arm_active(client);
   if (peer->owner)
     peer->events->on_drained(peer);
 }
@@ -266,19 +277,17 @@ static int flush(struct http_peer *peer)
 {
   struct h1_client *client = h1_client_of(peer);
   int err = h1_conn_flush(&client->conn);
-  if (err == 0 && stream_queued(&client->conn.stream) > 0)
-    arm(client, client->config.send_ms);
-  else if (err == 0 && client->sent && !client->complete)
-    arm(client, client->config.response_ms);
+  if (err == 0)
+    arm_active(client);
   return err;
 }
 
 static void read_response(struct http_peer *peer, int on)
 {
   struct h1_client *client = h1_client_of(peer);
-  /* While the client is slow it is not the upstream that is late. */
+  client->paused = (uint8_t)!on;
   if (client->state == ACTIVE)
-    arm(client, on && client->sent ? client->config.response_ms : 0);
+    arm_active(client);
   stream_read(&client->conn.stream, on);
 }
 
@@ -385,5 +394,5 @@ void h1_client_take(struct h1_client *client, const struct http_events *events, 
   client->conn.peer.events = events;
   client->conn.peer.owner = exchange;
   client->reused = 1;
-  client->answered = client->sent = client->complete = client->keep = 0;
+  client->answered = client->sent = client->complete = client->keep = client->paused = 0;
 }

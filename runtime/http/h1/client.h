@@ -43,6 +43,7 @@ struct h1_client {
   uint8_t head_only; /* the present request is HEAD */
   uint8_t sent;      /* the present request is whole */
   uint8_t complete;  /* the present response is whole */
+  uint8_t paused;    /* the exchange does not read for now */
   uint8_t keep;      /* the response allows another request */
 };
 

@@ -34,9 +34,11 @@ struct h1_server {
   const struct h1_server_owner *owner;
   struct buf pending; /* bytes behind the request being answered; one read at the most */
   size_t lingered;
+  size_t unsent;    /* of the answer, when its deadline was set */
   uint32_t version; /* of the request being answered */
   enum server_state state;
   uint8_t feeding;
+  uint8_t paused;    /* nobody reads the body for now */
   uint8_t keep;      /* the connection may serve another request */
   uint8_t head_only; /* the request is HEAD */
   uint8_t draining;
@@ -96,9 +98,17 @@ static uint64_t limit_of(const struct h1_server *server, enum server_state state
   }
 }
 
+/* An answer that does not get out is the client's fault; a body that nobody reads is not. */
 static void arm(struct h1_server *server)
 {
-  deadline_set(&server->conn.loop->deadlines, &server->deadline, limit_of(server, server->state));
+  int answers = server->state == BODY || server->state == ANSWERING;
+  uint64_t limit_ms = limit_of(server, server->state);
+  server->unsent = answers ? stream_unsent(&server->conn.stream) : 0;
+  if (server->unsent > 0)
+    limit_ms = server->config->timeouts.send_ms;
+  else if (server->state == BODY && server->paused)
+    limit_ms = 0;
+  deadline_set(&server->conn.loop->deadlines, &server->deadline, limit_ms);
 }
 
 static void enter(struct h1_server *server, enum server_state to)
@@ -150,6 +160,7 @@ static int on_head(struct h1_parser *parser)
   server->keep = head->keep_alive;
   server->head_only = head->method.len == 4 &&
                       memcmp(span_text(parser->message->arena, head->method), "HEAD", 4) == 0;
+  server->paused = 0;
   enter(server, BODY);
   server->conn.peer.events->on_head(&server->conn.peer);
   return server->state == CLOSING ? ERR_CLIENT_GONE : 0;
@@ -315,6 +326,8 @@ static void on_deadline(struct deadline *deadline)
   struct h1_server *server = LIST_ENTRY(deadline, struct h1_server, deadline);
   if (server->state == IDLE) {
     close_gently(server);
+  } else if (stream_unsent(&server->conn.stream) < server->unsent) {
+    arm(server); /* slow, and yet it goes on */
   } else if ((server->state == HEAD || server->state == BODY) &&
              stream_queued(&server->conn.stream) == 0) {
     server->keep = 0;
@@ -332,8 +345,7 @@ static int flush(struct http_peer *peer)
   struct h1_server *server = h1_server_of(peer);
   int err = h1_conn_flush(&server->conn);
   if (err == 0 && stream_queued(&server->conn.stream) > 0)
-    deadline_set(&server->conn.loop->deadlines, &server->deadline,
-                 server->config->timeouts.send_ms);
+    arm(server);
   return err;
 }
 
@@ -345,6 +357,7 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
   if (head->status < 200 && server->version < 11)
     return 0; /* RFC 9110 15.2: HTTP/1.0 knows no interim answers */
   if (head->status >= 200) {
+    more = more && head->status != 204 && head->status != 304; /* RFC 9110 6.4.1 */
     conn->out_none = (uint8_t)(!more || server->head_only);
     conn->out_chunked = (uint8_t)(more && head->body_len < 0 && server->version >= 11);
     if (more && head->body_len < 0 && server->version < 11)
@@ -369,8 +382,12 @@ static int send_end(struct http_peer *peer, const struct head *trailers, const s
 static void read_body(struct http_peer *peer, int on)
 {
   struct h1_server *server = h1_server_of(peer);
-  if (server->state == BODY || server->state == TUNNEL)
-    stream_read(&server->conn.stream, on);
+  if (server->state != BODY && server->state != TUNNEL)
+    return;
+  stream_read(&server->conn.stream, on);
+  server->paused = (uint8_t)!on;
+  if (server->state == BODY)
+    arm(server);
 }
 
 static size_t queued(const struct http_peer *peer)

@@ -178,8 +178,8 @@ end
 ---@param body string|table|nil  a table is sent as JSON
 ---@param headers table<string, string|string[]>?
 function Ctx:respond(status, body, headers)
-  if C.mg_task_number(vm) < 0 then
-    error("ctx:respond works in the hooks of a request only", 2)
+  if C.mg_task_serves(vm, self.record) == 0 then
+    error("ctx:respond works in the hooks of its own request only", 2)
   end
   local result = C.mg_respond(self.record, self.generation, status, C.MG_SOURCE_PLUGIN)
   if result == errors.STATE then
@@ -205,6 +205,9 @@ end
 ---@param reason string?  for the log
 function Ctx:abort(reason)
   fields.check(self)
+  if C.mg_task_serves(vm, self.record) == 0 then
+    error("ctx:abort works in the hooks of its own request only", 2)
+  end
   log.info("request_aborted", { reason = reason, plugin = self.plugin_name })
   C.mg_task_end(vm, ABORT)
   task.halt()

@@ -204,7 +204,6 @@ local function on_request(request, generation)
   end
   local found, code = match(request.snapshot, request, generation)
   if found == nil then
-    request.stages = generation_now.stages
     return refuse(request, NOT_FOUND)
   end
   return after_route(request, generation, found, code)
@@ -309,8 +308,9 @@ end
 ---@param generation { registry: moongate.Registry, plans: moongate.Plans, global: moongate.Plan }
 function M.use(generation)
   generation.rewrite = generation.global.rewrite
-  generation.stages = generation.global.stages
   generation_now = generation
+  C.mg_settings(vm).stages = generation.global.stages
+  C.mg_settings_apply(vm)
 end
 
 --- The generation that new requests get.
