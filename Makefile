@@ -95,12 +95,7 @@ bench: packages-test
 ## fuzz: build spec/fuzz/*.c with libFuzzer and run each for FUZZ_SECONDS
 fuzz: packages-fuzz
 	@$(MAKE) CC=$(CLANG) $(FUZZERS)
-	@for fuzzer in $(FUZZERS); do \
-	  corpus=build/fuzz/corpus/$${fuzzer##*/}; seeds=spec/fuzz/$${fuzzer##*/}; \
-	  mkdir -p $$corpus; echo "fuzz: $$fuzzer"; \
-	  $$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ $$corpus \
-	    $$(if [ -d $$seeds ]; then echo $$seeds; fi); \
-	done
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run $(FUZZERS)
 
 ## docs: write the reference pages to build/docs: settings, annotations, commands, API, metrics
 docs: build/moongate

@@ -10,8 +10,8 @@ local task = require("moongate.api.task")
 local M = {}
 
 task.install()
--- A request's whole way through Lua is to be one trace: longer than LuaJIT's defaults allow, and with
--- more tail calls, which count as unrolled loops.
+-- A request's whole way through Lua is to be one trace: longer than LuaJIT's defaults allow, and
+-- with more tail calls, which count as unrolled loops.
 jit.opt.start("maxtrace=8000", "maxrecord=16000", "maxirconst=4000", "maxsnap=2000")
 jit.opt.start("maxmcode=65536", "loopunroll=80")
 local log = require("moongate.api.log")

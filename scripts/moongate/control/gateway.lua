@@ -220,6 +220,16 @@ local function publish_model(self, model)
   })
 end
 
+local function build_and_publish(self, manifests)
+  self.resolver:begin()
+  local values = settings_of(self)
+  local model = M.model(self.sources, manifests, self.loaded, values, function(name)
+    return self.resolver:resolve(name)
+  end)
+  self.resolver:fill(model.services)
+  publish_model(self, model)
+end
+
 --- Reads everything, and publishes when something has changed.
 ---@param force boolean?
 function Gateway:refresh(force)
@@ -229,10 +239,7 @@ function Gateway:refresh(force)
   local files, script_folders, known_scripts, scripts_changed =
     folder.scan(sources.scripts, folder.is_script, self.known_scripts)
   self.known_manifests, self.known_scripts = known, known_scripts
-  for _, path in ipairs(script_folders) do
-    folders[#folders + 1] = path
-  end
-  self.watch:set(folders)
+  self.watch:set(folders, script_folders)
   local first = not self.model
   if #files > 0 and (force or scripts_changed) or (first and #sources.scripts > 0) then
     load_scripts(self, files)
@@ -241,16 +248,12 @@ function Gateway:refresh(force)
     return -- a script may be what guards the rest: nothing is served before it has been loaded once
   end
   if force or changed or scripts_changed or first then
-    self.resolver:begin()
-    local model = M.model(sources, manifests, self.loaded, settings_of(self), function(name)
-      return self.resolver:resolve(name)
-    end)
-    self.resolver:fill(model.services)
-    publish_model(self, model)
+    build_and_publish(self, manifests)
   end
 end
 
---- One refresh, or one more after the one that runs. A failure of our own leaves what is served as it is.
+--- One refresh, or one more after the one that runs. A failure of our own leaves what is served as
+--- it is.
 ---@param force boolean?  as if everything had changed
 function Gateway:turn(force)
   self.forced = self.forced or force

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Host names of upstreams as the control thread knows them: asked of the system's resolver when they are
--- first needed, and again from time to time. What was known stays while the resolver has no answer.
+-- Host names of upstreams as the control thread knows them: asked of the system's resolver when
+-- they are first needed, and again from time to time. What was known stays while the resolver has
+-- no answer.
 local dns = require("moongate.api.dns")
 local log = require("moongate.api.log")
 local task = require("moongate.api.task")
@@ -52,8 +53,8 @@ function Resolver:resolve(name)
   return entry.addresses, entry.err
 end
 
---- Fills in the endpoints of services that are given by name (ExternalName). A name that leads to this
---- machine itself is refused: it would open what listens on loopback to everybody.
+--- Fills in the endpoints of services that are given by name (ExternalName). A name that leads to
+--- this machine itself is refused: it would open what listens on loopback to everybody.
 ---@param services table<string, table>  of the model; those with names are replaced
 function Resolver:fill(services)
   for key, service in pairs(services) do
@@ -74,8 +75,8 @@ function Resolver:fill(services)
   end
 end
 
---- Asks again for ever; calls `on_change` when some answer differs. A name that no model has used since
---- the last round is forgotten.
+--- Asks again for ever; calls `on_change` when some answer differs. A name that no model has used
+--- since the last round is forgotten.
 ---@param on_change fun()
 function Resolver:run(on_change)
   while true do

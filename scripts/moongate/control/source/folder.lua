@@ -130,10 +130,12 @@ function M.watch()
   return setmetatable({ handle = C.mg_watch_new(vm) }, Watch)
 end
 
----@param folders string[]
-function Watch:set(folders)
-  for _, folder in ipairs(folders) do
-    C.mg_watch_add(self.handle, folder) -- one that cannot be watched is read again with the others
+---@param ... string[]  folders
+function Watch:set(...)
+  for _, folders in ipairs({ ... }) do
+    for _, folder in ipairs(folders) do
+      C.mg_watch_add(self.handle, folder) -- one that cannot be watched is read with the others
+    end
   end
   C.mg_watch_sweep(self.handle)
 end
