@@ -433,6 +433,14 @@ static void start(struct exchange *exchange)
     exchange_stage(exchange, MG_STAGE_REQUEST);
 }
 
+/* Whether somebody takes the bytes of the request's body now. */
+static int takes_body(const struct exchange *exchange)
+{
+  int gathers =
+      exchange->state == EX_REQUEST && !exchange->waiting && exchange->record.buffer_request;
+  return exchange->upstream_ready || exchange->body_fn || exchange->draining || gathers;
+}
+
 /* A request without a body starts when it is whole, so that its answer finds the connection ready for
  * the next one. */
 static void on_head(struct http_peer *peer)
@@ -440,9 +448,13 @@ static void on_head(struct http_peer *peer)
   struct exchange *exchange = of(peer);
   if (exchange->request.body_len == 0)
     return;
-  peer->ops->read(peer, 0);
+  uint32_t generation = exchange->record.generation;
   exchange->has_waited = 1; /* for what is left of the body */
+  exchange->feeding = 1;
   start(exchange);
+  /* Stopping costs system calls: only where the rest of the body has to wait. */
+  if (exchange_lives(exchange, generation) && !takes_body(exchange))
+    peer->ops->read(peer, 0);
 }
 
 static int over_limit(const struct exchange *exchange)
@@ -473,6 +485,9 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
     break_off(exchange, ERR_BODY_TOO_LARGE);
     return;
   }
+  exchange->feeding = 1;
+  if (forward_pass(exchange, data, len))
+    return;
   if (buf_put(&exchange->body, data, len) < 0) {
     answer_abort(exchange, ERR_NO_MEMORY);
     return;
@@ -491,6 +506,7 @@ static void on_complete(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
   exchange->request_done = 1;
+  exchange->feeding = 0;
   if (exchange->state == EX_HEAD) {
     start(exchange);
   } else if (exchange->body_fn && exchange->state == EX_REQUEST) {
@@ -534,6 +550,7 @@ static void on_drained(struct http_peer *peer)
 static void on_turn(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
+  exchange->feeding = 0;
   if (exchange->upstream_ready && exchange->upstream->ops->flush(exchange->upstream) < 0)
     answer_abort(exchange, ERR_UPSTREAM_CLOSED);
 }

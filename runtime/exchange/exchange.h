@@ -156,6 +156,7 @@ struct exchange {
   uint8_t response_done; /* the response is read whole, or made */
   uint8_t response_held; /* response bytes go to `answer` for now */
   uint8_t body_dropped;  /* `body` no longer holds all that was sent: no other attempt */
+  uint8_t feeding;       /* more of one read of the client follows: no flush before its end */
   uint8_t continued;     /* 100 Continue was sent or is not wanted */
   uint8_t head_waits;    /* the response's head has come while a stage waits */
   uint8_t draining;      /* the answer waits until the request's body is read */

@@ -463,7 +463,7 @@ void forward_request(struct exchange *exchange)
     exchange->request_ended = 1;
     err = upstream->ops->send_end(upstream, &exchange->request_trailers, &exchange->arena);
   }
-  if (err == 0 && (exchange->request_ended || exchange->state == EX_UPSTREAM))
+  if (err == 0 && !exchange->feeding)
     err = upstream->ops->flush(upstream);
   if (err < 0) {
     fail(exchange, ERR_UPSTREAM_CLOSED);
@@ -474,6 +474,23 @@ void forward_request(struct exchange *exchange)
   if (!exchange->continued)
     send_continue(exchange);
   client->ops->read(client, upstream->ops->queued(upstream) <= HIGH_WATER_BYTES);
+}
+
+int forward_pass(struct exchange *exchange, const char *data, size_t len)
+{
+  struct http_peer *upstream = exchange->upstream;
+  struct http_peer *client = exchange->client;
+  if (!exchange->upstream_ready || exchange->body.len > exchange->body_sent ||
+      exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY ||
+      (!exchange->body_dropped && may_repeat(exchange, 1)))
+    return 0;
+  exchange->body_dropped = 1;
+  exchange->body.len = exchange->body_sent = 0;
+  if (upstream->ops->send_body(upstream, data, len) < 0)
+    fail(exchange, ERR_UPSTREAM_CLOSED);
+  else if (upstream->ops->queued(upstream) > HIGH_WATER_BYTES)
+    client->ops->read(client, 0); /* until on_drained */
+  return 1;
 }
 
 void forward_pace(struct exchange *exchange)

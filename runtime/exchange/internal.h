@@ -48,6 +48,9 @@ void forward_request(struct exchange *exchange);
 MG_MUST_USE int forward_hooked(struct exchange *exchange);
 /* Takes the response's head that came while a stage waited. May end: exchange. */
 void forward_head(struct exchange *exchange);
+/* Hands bytes of the request on without keeping them, where nothing is pending and no other attempt
+ * could send them again. Returns 0 when they have to be kept. May end: exchange. */
+int forward_pass(struct exchange *exchange, const char *data, size_t len);
 /* Drops the present attempt, if any. */
 void forward_drop(struct exchange *exchange);
 /* Stops or goes on reading the upstream as the client's queue and hooks allow. */
