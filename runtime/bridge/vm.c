@@ -166,6 +166,17 @@ int vm_call(struct mg_vm *vm, const char *function, const void *pointer)
   return result;
 }
 
+void vm_stopped(struct mg_vm *vm, int stage, uint32_t number, const char *error)
+{
+  if (push_boot(vm, vm->lua, "stopped") < 0)
+    return; /* logged there */
+  lua_pushinteger(vm->lua, stage);
+  lua_pushinteger(vm->lua, (lua_Integer)number);
+  lua_pushstring(vm->lua, error);
+  if (call(vm, 3) == 0)
+    lua_pop(vm->lua, 1);
+}
+
 int vm_start(struct mg_vm *vm, const char *function, int argc, char **argv)
 {
   struct task *task = task_take(vm);
@@ -228,6 +239,7 @@ int vm_init(struct mg_vm *vm)
   }
   CHECK(uv_idle_init(vm->loop->uv, &vm->turn) == 0); /* cannot fail */
   vm->turn.data = vm;
+  watch_init(vm);
   lua_atpanic(vm->lua, on_panic);
   int err = open_state(vm);
   if (err == 0)

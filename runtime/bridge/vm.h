@@ -23,6 +23,7 @@ struct processes;
 struct vm_watch {
   _Atomic uint64_t turn;
   _Atomic int armed;
+  int stopped;    /* a coroutine was made to yield, for ever */
   unsigned depth; /* of entries into Lua */
 };
 
@@ -68,6 +69,9 @@ void vm_fini(struct mg_vm *vm);
 /* Calls a function of module moongate.boot with a pointer, outside any task: it cannot wait. Returns
  * its integer result, or ERR_SCRIPT after logging. */
 int vm_call(struct mg_vm *vm, const char *function, const void *pointer);
+/* Tells moongate.boot.stopped that the watchdog ended a task: a stage of the request in slot `number`, or
+ * with a `stage` of -1 the task that mg_spawn was given `number` for. */
+void vm_stopped(struct mg_vm *vm, int stage, uint32_t number, const char *error);
 /* Starts moongate.boot's `function` with the arguments as a task that may wait. */
 int vm_start(struct mg_vm *vm, const char *function, int argc, char **argv);
 

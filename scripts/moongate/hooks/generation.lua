@@ -58,6 +58,19 @@ local function load_scripts(files, timers)
   return ok and loaded, err
 end
 
+-- A script that does not come back is stopped with its task, which must not be the caller's. The
+-- first generation has no scripts and is made before there are tasks.
+local function contain(load, files, timers)
+  if #files == 0 then
+    return load(files, timers)
+  end
+  local ok, loaded, err = pcall(task.contain, load, files, timers)
+  if ok then
+    return loaded, err
+  end
+  return nil, loaded
+end
+
 --- Builds a generation. Errors carry the script's file and line.
 ---@param number integer
 ---@param files { path: string, text: string }[]
@@ -65,7 +78,7 @@ end
 ---@return string? err
 function M.new(number, files)
   local timers = {}
-  local loaded, err = load_scripts(files, timers)
+  local loaded, err = contain(load_scripts, files, timers)
   local plugins, global
   if loaded then
     plugins = registry.new(loaded.plugins)

@@ -77,7 +77,7 @@ end
 local function run_hooks(list, hook, ctx)
   for i = 1, #list do
     local entry = list[i]
-    ctx.plugin_name = entry.plugin.name
+    ctx.plugin_name, ctx.running = entry.plugin.name, entry
     local ok, result = xpcall(entry.fn, describe, ctx, entry.conf)
     if not ok then
       report(entry, hook, ctx, result)
@@ -244,7 +244,7 @@ local function run_body_hooks(list, hook, ctx)
     local entry = list[i]
     local last = C.mg_chunk_get(ctx.record, ctx.generation, M.chunk)
     local chunk = ffi.string(M.chunk.data, M.chunk.length)
-    ctx.plugin_name = entry.plugin.name
+    ctx.plugin_name, ctx.running = entry.plugin.name, entry
     local ok, result = xpcall(entry.fn, describe, ctx, entry.conf, chunk, last == 1)
     if not ok then
       report(entry, hook, ctx, result)
@@ -302,6 +302,20 @@ function M.dispatch(stage, slot)
     requests[slot] = request
   end
   return stages[stage](request, request.generation)
+end
+
+--- Called by C: the watchdog stopped a hook of the request in that slot.
+---@param slot integer
+---@param err string
+function M.stopped(_, slot, err)
+  local state = states[slot]
+  local ctx = state and state.ctx
+  local entry = ctx and ctx.running
+  if entry then
+    report(entry, entry.hook, ctx, err)
+  else
+    log.error("script_failed", { error = err })
+  end
 end
 
 --- Takes over a generation of scripts: requests that begin from now on use it.
