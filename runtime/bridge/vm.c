@@ -228,6 +228,23 @@ static int keep_function(struct mg_vm *vm, const char *name, int *ref)
   return 0;
 }
 
+static void on_tick(uv_prepare_t *tick)
+{
+  struct mg_vm *vm = tick->data;
+  uint64_t bytes = (uint64_t)lua_gc(vm->lua, LUA_GCCOUNT, 0) * 1024;
+  stat_set(&vm->exchanges->stats.counts, STAT_LUA_HEAP, bytes);
+}
+
+/* uv_prepare_init and its start cannot fail. */
+static void start_tick(struct mg_vm *vm)
+{
+  CHECK(uv_prepare_init(vm->loop->uv, &vm->tick) == 0);
+  vm->tick.data = vm;
+  uv_unref((uv_handle_t *)&vm->tick);
+  if (vm->exchanges)
+    CHECK(uv_prepare_start(&vm->tick, on_tick) == 0);
+}
+
 int vm_init(struct mg_vm *vm)
 {
   list_init(&vm->idle);
@@ -239,6 +256,7 @@ int vm_init(struct mg_vm *vm)
   }
   CHECK(uv_idle_init(vm->loop->uv, &vm->turn) == 0); /* cannot fail */
   vm->turn.data = vm;
+  start_tick(vm);
   watch_init(vm);
   lua_atpanic(vm->lua, on_panic);
   int err = open_state(vm);
@@ -255,6 +273,7 @@ void vm_close(struct mg_vm *vm)
   sockets_close(vm);
   processes_close(vm);
   uv_close((uv_handle_t *)&vm->turn, NULL);
+  uv_close((uv_handle_t *)&vm->tick, NULL);
 }
 
 void vm_fini(struct mg_vm *vm)

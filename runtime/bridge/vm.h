@@ -43,9 +43,10 @@ struct mg_vm {
   struct task **tasks;
   uint32_t task_count;
   uint32_t task_cap;
-  uv_idle_t turn;   /* active while `ready` holds something */
-  int dispatch_ref; /* Lua: (stage, slot) -> verdict */
-  int start_ref;    /* Lua: (id), runs what mg.task.spawn was given */
+  uv_prepare_t tick; /* once a turn of the loop */
+  uv_idle_t turn;    /* active while `ready` holds something */
+  int dispatch_ref;  /* Lua: (stage, slot) -> verdict */
+  int start_ref;     /* Lua: (id), runs what mg.task.spawn was given */
   struct vm_watch watch;
   uint64_t script_errors;          /* read by other threads, see base/stats.h */
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */

@@ -108,7 +108,7 @@ local function state_of(slot, generation)
   if state and state.generation == generation then
     return state
   end
-  state = { generation = generation, ctx = false, plan = false }
+  state = { generation = generation, ctx = false, plan = false, scripts = generation_now }
   states[slot] = state
   return state
 end
@@ -159,7 +159,7 @@ local function refuse_pattern(request, found)
   return refuse(request, SCRIPT)
 end
 
-local function after_route(request, generation, found, code)
+local function after_route(request, generation, scripts, found, code)
   request.names = found.names
   request.route = found
   if code then
@@ -167,7 +167,7 @@ local function after_route(request, generation, found, code)
   elseif bit.band(found.flags, FAULT) ~= 0 then
     return refuse(request, NO_ENDPOINT)
   end
-  local plan = generation_now.plans:get(request.snapshot, found.plan)
+  local plan = scripts.plans:get(request.snapshot, found.plan)
   if plan.fault then
     return refuse(request, NO_ENDPOINT)
   end
@@ -195,7 +195,8 @@ local function on_request(request, generation)
   if request.snapshot == nil then
     return refuse(request, STOPPED)
   end
-  local rewrite = generation_now.rewrite
+  local scripts = generation_now -- also when rewrite waits and another one comes
+  local rewrite = scripts.rewrite
   if rewrite then
     local state = state_of(request.slot, generation)
     if not run_hooks(rewrite, "rewrite", context(state, request, generation)) then
@@ -206,15 +207,17 @@ local function on_request(request, generation)
   if found == nil then
     return refuse(request, NOT_FOUND)
   end
-  return after_route(request, generation, found, code)
+  return after_route(request, generation, scripts, found, code)
 end
+
+-- What a request without a state wants of its plan on a further attempt: nothing.
+local NO_HOOKS = {}
 
 local function on_retry(request, generation)
   local found = ffi.cast(ROUTE, request.route)
   local state = state_of(request.slot, generation)
-  local plan = state.plan or generation_now.plans:get(request.snapshot, found.plan)
   upstreams.retry(request, found.service, state)
-  return choose(request, generation, plan, found.service, state)
+  return choose(request, generation, state.plan or NO_HOOKS, found.service, state)
 end
 
 -- --- the other stages --------------------------------------------------------
@@ -223,7 +226,7 @@ end
 local function plan_of(request, generation)
   local state = state_of(request.slot, generation)
   context(state, request, generation)
-  return state.plan or generation_now.global, state
+  return state.plan or state.scripts.global, state
 end
 
 local function on_response(request, generation)
@@ -325,6 +328,21 @@ function M.use(generation)
   generation_now = generation
   C.mg_settings(vm).stages = generation.global.stages
   C.mg_settings_apply(vm)
+end
+
+--- Whether a request that has not ended began with that generation. Forgets those that have.
+---@param generation table
+---@return boolean
+function M.holds(generation)
+  local held = false
+  for slot, state in pairs(states) do
+    if requests[slot].generation ~= state.generation then
+      states[slot] = nil
+    else
+      held = held or state.scripts == generation
+    end
+  end
+  return held
 end
 
 --- The generation that new requests get.
