@@ -43,6 +43,7 @@ enum stat_kind {
   X(STAT_FAIL_PROTOCOL, COUNTER, "upstream_errors_total", "reason=\"protocol\"", "")               \
   X(STAT_FAIL_TLS, COUNTER, "upstream_errors_total", "reason=\"tls\"", "")                         \
   X(STAT_FAIL_OTHER, COUNTER, "upstream_errors_total", "reason=\"other\"", "")                     \
+  X(STAT_LUA_HEAP, GAUGE, "lua_heap_bytes", "", "Memory of the scripts' states in the workers.")   \
   X(STAT_LOG_DROPPED, COUNTER, "access_log_dropped_total", "",                                     \
     "Lines of the access log that nobody took in time.")
 

@@ -68,6 +68,7 @@ int32_t mg_spawn(struct mg_vm *vm, uint32_t id)
   struct task *task = task_take(vm);
   if (!task)
     return UV_ENOMEM;
+  task->id = id;
   lua_rawgeti(task->lua, LUA_REGISTRYINDEX, vm->start_ref);
   lua_pushinteger(task->lua, (lua_Integer)id);
   task_schedule(task, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <lauxlib.h>
@@ -64,6 +65,7 @@ struct task *task_take(struct mg_vm *vm)
   }
   task->state = TASK_RUNNING;
   task->waited = task->woken = task->terminal = 0;
+  task->id = 0;
   task->exchange = NULL;
   return task;
 }
@@ -81,6 +83,24 @@ static void give(struct task *task)
   task->generation++;
   deadline_set(&task->vm->loop->deadlines, &task->deadline, 0);
   list_push(&task->vm->idle, &task->node);
+}
+
+/* The watchdog has stopped it, in the middle of whatever it did. */
+static void stop(struct task *task)
+{
+  struct mg_vm *vm = task->vm;
+  char text[80];
+  if (task->state == TASK_WAITING && task->cancel)
+    task->cancel(task);
+  task->cancel = NULL;
+  task->state = TASK_RUNNING;
+  (void)snprintf(text, sizeof(text), "stopped: the script ran for more than %d ms without waiting",
+                 WATCH_STOP_MS);
+  luaL_traceback(vm->lua, task->lua, text, 0);
+  int stage = task->exchange ? task->stage : -1;
+  uint32_t number = task->exchange ? task->exchange->record.slot : task->id;
+  vm_stopped(vm, stage, number, lua_tostring(vm->lua, -1));
+  lua_pop(vm->lua, 1);
 }
 
 static void log_failure(struct task *task)
@@ -105,7 +125,6 @@ static void end(struct task *task, enum exchange_verdict verdict)
 
 static void fail(struct task *task)
 {
-  log_failure(task);
   drop_coroutine(task);
   enum exchange_verdict verdict = VERDICT_FAIL;
   if (task->exchange && task->stage <= MG_STAGE_RETRY) {
@@ -126,6 +145,13 @@ void task_run(struct task *task, int args)
     int status = lua_resume(task->lua, args);
     watch_leave(vm);
     vm->current = outer;
+    int stopped = vm->watch.stopped && status == LUA_YIELD;
+    vm->watch.stopped = 0;
+    if (stopped && !task->terminal) {
+      stop(task);
+      fail(task);
+      return;
+    }
     if (status == 0) {
       enum exchange_verdict verdict = (enum exchange_verdict)lua_tointeger(task->lua, -1);
       lua_settop(task->lua, 0);
@@ -133,6 +159,7 @@ void task_run(struct task *task, int args)
       return;
     }
     if (status != LUA_YIELD) {
+      log_failure(task);
       fail(task);
       return;
     }
@@ -145,6 +172,7 @@ void task_run(struct task *task, int args)
     if (task->state != TASK_WAITING) {
       lua_pushliteral(task->lua, "a yield that waits for nothing (coroutine.yield outside a "
                                  "coroutine of your own)");
+      log_failure(task);
       fail(task);
       return;
     }

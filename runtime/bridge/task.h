@@ -32,6 +32,7 @@ struct task {
   uint8_t terminal; /* ctx:respond and its kin: never resumed */
   uint8_t verdict;  /* of a terminal yield */
   int result;       /* of the operation, handed to Lua */
+  uint32_t id;      /* of mg_spawn; 0: none */
   int args;         /* values on the coroutine's stack for the next resume */
   void (*cancel)(struct task *task);
   void *operation; /* of whoever set cancel */

@@ -167,6 +167,17 @@ int vm_call(struct mg_vm *vm, const char *function, const void *pointer)
   return result;
 }
 
+void vm_stopped(struct mg_vm *vm, int stage, uint32_t number, const char *error)
+{
+  if (push_boot(vm, vm->lua, "stopped") < 0)
+    return; /* logged there */
+  lua_pushinteger(vm->lua, stage);
+  lua_pushinteger(vm->lua, (lua_Integer)number);
+  lua_pushstring(vm->lua, error);
+  if (call(vm, 3) == 0)
+    lua_pop(vm->lua, 1);
+}
+
 int vm_start(struct mg_vm *vm, const char *function, int argc, char **argv)
 {
   struct task *task = task_take(vm);
@@ -218,6 +229,23 @@ static int keep_function(struct mg_vm *vm, const char *name, int *ref)
   return 0;
 }
 
+static void on_tick(uv_prepare_t *tick)
+{
+  struct mg_vm *vm = tick->data;
+  uint64_t bytes = (uint64_t)lua_gc(vm->lua, LUA_GCCOUNT, 0) * 1024;
+  stat_set(&vm->exchanges->stats.counts, STAT_LUA_HEAP, bytes);
+}
+
+/* uv_prepare_init and its start cannot fail. */
+static void start_tick(struct mg_vm *vm)
+{
+  CHECK(uv_prepare_init(vm->loop->uv, &vm->tick) == 0);
+  vm->tick.data = vm;
+  uv_unref((uv_handle_t *)&vm->tick);
+  if (vm->exchanges)
+    CHECK(uv_prepare_start(&vm->tick, on_tick) == 0);
+}
+
 int vm_init(struct mg_vm *vm)
 {
   list_init(&vm->idle);
@@ -230,6 +258,8 @@ int vm_init(struct mg_vm *vm)
   }
   CHECK(uv_idle_init(vm->loop->uv, &vm->turn) == 0); /* cannot fail */
   vm->turn.data = vm;
+  start_tick(vm);
+  watch_init(vm);
   lua_atpanic(vm->lua, on_panic);
   int err = open_state(vm);
   if (err == 0)
@@ -246,6 +276,7 @@ void vm_close(struct mg_vm *vm)
   sockets_close(vm);
   processes_close(vm);
   uv_close((uv_handle_t *)&vm->turn, NULL);
+  uv_close((uv_handle_t *)&vm->tick, NULL);
 }
 
 void vm_fini(struct mg_vm *vm)

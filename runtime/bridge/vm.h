@@ -23,6 +23,7 @@ struct processes;
 struct vm_watch {
   _Atomic uint64_t turn;
   _Atomic int armed;
+  int stopped;    /* a coroutine was made to yield, for ever */
   unsigned depth; /* of entries into Lua */
 };
 
@@ -43,9 +44,10 @@ struct mg_vm {
   struct task **tasks;
   uint32_t task_count;
   uint32_t task_cap;
-  uv_idle_t turn;   /* active while `ready` holds something */
-  int dispatch_ref; /* Lua: (stage, slot) -> verdict */
-  int start_ref;    /* Lua: (id), runs what mg.task.spawn was given */
+  uv_prepare_t tick; /* once a turn of the loop */
+  uv_idle_t turn;    /* active while `ready` holds something */
+  int dispatch_ref;  /* Lua: (stage, slot) -> verdict */
+  int start_ref;     /* Lua: (id), runs what mg.task.spawn was given */
   struct vm_watch watch;
   uint64_t script_errors;          /* read by other threads, see base/stats.h */
   struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
@@ -69,6 +71,9 @@ void vm_fini(struct mg_vm *vm);
 /* Calls a function of module moongate.boot with a pointer, outside any task: it cannot wait. Returns
  * its integer result, or ERR_SCRIPT after logging. */
 int vm_call(struct mg_vm *vm, const char *function, const void *pointer);
+/* Tells moongate.boot.stopped that the watchdog ended a task: a stage of the request in slot `number`, or
+ * with a `stage` of -1 the task that mg_spawn was given `number` for. */
+void vm_stopped(struct mg_vm *vm, int stage, uint32_t number, const char *error);
 /* Starts moongate.boot's `function` with the arguments as a task that may wait. */
 int vm_start(struct mg_vm *vm, const char *function, int argc, char **argv);
 

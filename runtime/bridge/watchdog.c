@@ -22,11 +22,29 @@ struct watchdog {
   struct seen seen[];
 };
 
-/* Runs in the thread of the script. A script that catches the error meets it again at its next
- * instruction, until it is back in C. */
+static const char vm_key; /* its address is where the registry holds the struct mg_vm */
+
+void watch_init(struct mg_vm *vm)
+{
+  lua_pushlightuserdata(vm->lua, (void *)&vm_key); /* only compared */
+  lua_pushlightuserdata(vm->lua, vm);
+  lua_rawset(vm->lua, LUA_REGISTRYINDEX);
+}
+
+/* Runs in the thread of the script, at each instruction until that is back in C: a coroutine of the
+ * script's own yields to the one that resumed it, which is the next to yield. */
 static void on_hook(lua_State *lua, lua_Debug *debug)
 {
   (void)debug;
+  lua_pushlightuserdata(lua, (void *)&vm_key);
+  lua_rawget(lua, LUA_REGISTRYINDEX);
+  struct mg_vm *vm = lua_touserdata(lua, -1);
+  lua_pop(lua, 1);
+  if (lua_isyieldable(lua)) {
+    vm->watch.stopped = 1;
+    lua_yield(lua, 0);
+    return;
+  }
   luaL_error(lua, "stopped: the script ran for more than %d ms without waiting", WATCH_STOP_MS);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stops scripts that do not come back. One thread looks at all states; a state that has been inside the
- * same call of Lua for too long gets a hook that raises an error there (DESIGN D7: LuaJIT is built so
- * that the hook also reaches compiled loops). */
+ * same call of Lua for too long gets a hook (DESIGN D7: LuaJIT is built so that the hook also reaches
+ * compiled loops). There the coroutine yields and is never resumed, which no pcall can catch. Where it
+ * cannot yield, within a function of C, an error leads out to where it can. */
 #ifndef BRIDGE_WATCHDOG_H
 #define BRIDGE_WATCHDOG_H
 
@@ -25,6 +26,8 @@ static inline void watch_enter(struct mg_vm *vm)
     atomic_fetch_add_explicit(&vm->watch.turn, 1, memory_order_relaxed);
 }
 
+/* Once the state is there. */
+void watch_init(struct mg_vm *vm);
 void watch_disarm(struct mg_vm *vm);
 
 static inline void watch_leave(struct mg_vm *vm)

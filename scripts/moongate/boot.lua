@@ -22,6 +22,23 @@ end
 
 M.start = task.start
 
+-- What hears of a request whose hook was stopped: (stage, slot, error).
+local request_stopped = function(_, _, err)
+  log.error("script_failed", { error = err })
+end
+
+--- The watchdog has ended a task; it is never resumed.
+---@param stage integer  enum mg_stage; -1: a task of task.spawn
+---@param number integer  the request's slot, or the task's number
+---@param err string  with a traceback
+function M.stopped(stage, number, err)
+  if stage >= 0 then
+    request_stopped(stage, number, err)
+  elseif not task.stopped(number, err) then
+    log.error("script_failed", { error = err })
+  end
+end
+
 local function text_of(pointer)
   local text = ffi.cast("const struct mg_text *", pointer)
   return ffi.string(text.data, text.length)
@@ -35,6 +52,7 @@ if host.role == "worker" then
   -- The live heap is small: collecting less often costs a few megabytes and saves marking it.
   collectgarbage("setpause", 400)
 
+  request_stopped = hooks.stopped
   M.worker = worker.open
 
   --- A snapshot is to be served from the next request on.

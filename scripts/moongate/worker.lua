@@ -17,6 +17,7 @@ local vm = require("moongate.api.vm")
 local M = {}
 
 local built = {} -- number -> generation that waits for its use
+local waits -- the message `use` that came last, until it has taken effect
 
 local function report(message)
   local text = json.encode(message)
@@ -34,18 +35,27 @@ function handlers.build(message)
   end)
 end
 
+-- Takes effect with the snapshot of that number: neither is made for the other one's predecessor.
 function handlers.use(message)
-  local made = built[message.number]
-  built[message.number] = nil
-  if made then
-    local old = hooks.generation()
-    hooks.use(made)
-    generation.retire(old)
-  end
+  waits = message
 end
 
 function handlers.drop(message)
+  local made = built[message.number]
   built[message.number] = nil
+  if made then
+    generation.retire(made)
+  end
+end
+
+local function use(number)
+  local made = built[number]
+  built[number] = nil
+  if made then
+    local old = hooks.generation()
+    hooks.use(made)
+    generation.retire(old, hooks.holds)
+  end
 end
 
 function handlers.settings(message)
@@ -76,6 +86,10 @@ end
 ---@param pointer userdata  struct mg_snapshot *
 function M.adopt(pointer)
   current = ffi.cast("struct mg_snapshot *", pointer)
+  if waits and waits.snapshot <= tonumber(C.mg_snapshot_number(current)) then
+    use(waits.number)
+    waits = nil
+  end
   if not sweeping then
     sweeping = true
     task.spawn(sweep)

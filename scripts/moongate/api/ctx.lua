@@ -226,6 +226,7 @@ function M.new(record, generation)
     record = record,
     generation = generation,
     plugin_name = false,
+    running = false,
     request = request_part.new(record, generation),
     upstream = false,
   }

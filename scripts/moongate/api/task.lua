@@ -53,6 +53,7 @@ end
 -- --- tasks -------------------------------------------------------------------
 
 local waiting_functions = {}
+local running = {} -- by id
 local last_id = 0
 
 --- Runs `fn` on its own, beginning when the loop turns next.
@@ -78,15 +79,47 @@ local function finish(task, ok, ...)
   end
 end
 
+local function complain(task)
+  if not task.ok and #task.waiters == 0 and M.on_error then
+    M.on_error(task.results[1])
+  end
+end
+
 --- Called by C: runs what `spawn` was given.
 ---@param id integer
 function M.start(id)
   local task = waiting_functions[id]
   waiting_functions[id] = nil
+  running[id] = task
   finish(task, xpcall(task.fn, debug.traceback, unpack(task.args, 1, task.args.n)))
-  if not task.ok and #task.waiters == 0 and M.on_error then
-    M.on_error(task.results[1])
+  running[id] = nil
+  complain(task)
+end
+
+--- Called by C: the watchdog has ended that task.
+---@param id integer
+---@param err string
+---@return boolean  whether there is such a task
+function M.stopped(id, err)
+  local task = running[id]
+  running[id] = nil
+  if task then
+    finish(task, false, err)
+    complain(task)
   end
+  return task ~= nil
+end
+
+--- Runs `fn` in a task of its own and waits for it: what it is stopped in is not the caller.
+--- Returns what `fn` returned; raises when it failed.
+---@param fn fun(...)
+function M.contain(fn, ...)
+  local task = M.spawn(fn, ...)
+  M.join(task)
+  if not task.ok then
+    error(task.results[1], 0)
+  end
+  return M.results(task)
 end
 
 --- The present task, for `unpark`.

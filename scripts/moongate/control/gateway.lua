@@ -57,18 +57,27 @@ local function texts_of(files)
   return list, err
 end
 
+-- A file that does not come back is stopped together with the task that runs it.
+local function contained_load(texts)
+  local ok, loaded, err = pcall(task.contain, scripts.load, texts)
+  if ok then
+    return loaded, err
+  end
+  return nil, loaded
+end
+
 -- The old generation goes on when anything is wrong with the new one.
 local function load_scripts(self, files)
   local texts, err = texts_of(files)
   local loaded
   if not err then
-    loaded, err = scripts.load(texts)
+    loaded, err = contained_load(texts)
   end
-  local ok
   if not err then
-    ok, err = process.scripts(texts)
+    local _
+    _, err = process.scripts(texts)
   end
-  if not ok then
+  if err then
     self.script_fault = { severity = "error", object = "scripts", message = err }
     local hint = "the scripts that were loaded before go on"
     log.error("scripts_rejected", { error = err, hint = hint })
@@ -265,7 +274,7 @@ function Gateway:turn(force)
   repeat
     local now_forced = self.forced
     self.forced, self.again = false, false
-    local ok, err = xpcall(self.refresh, debug.traceback, self, now_forced)
+    local ok, err = pcall(task.contain, self.refresh, self, now_forced)
     if not ok then
       self.failed = true
       log.error("refresh_failed", { error = err })

@@ -108,7 +108,10 @@ function M.settings(values)
   return broadcast({ kind = "settings", values = values })
 end
 
---- Has every worker build a generation of scripts and use it, or none.
+-- Built by all workers, to be used with the next snapshot.
+local built
+
+--- Has every worker build a generation of scripts, or none: it is used with the next snapshot.
 ---@param files { path: string, name: string, text: string }[]
 ---@return boolean? ok
 ---@return string? err
@@ -129,7 +132,11 @@ function M.scripts(files)
       return nil, answer.error
     end
   end
-  return broadcast({ kind = "use", number = number })
+  if built then
+    broadcast({ kind = "drop", number = built })
+  end
+  built = number
+  return true
 end
 
 --- Hands a snapshot to the workers; its reference is given.
@@ -137,6 +144,9 @@ end
 ---@param number integer
 function M.publish(snapshot, number)
   state.published = number
+  if built and broadcast({ kind = "use", number = built, snapshot = number }) then
+    built = nil
+  end
   C.mg_publish(vm, snapshot)
 end
 

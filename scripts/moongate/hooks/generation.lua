@@ -58,6 +58,19 @@ local function load_scripts(files, timers)
   return ok and loaded, err
 end
 
+-- A script that does not come back is stopped with its task, which must not be the caller's. The
+-- first generation has no scripts and is made before there are tasks.
+local function contain(load, files, timers)
+  if #files == 0 then
+    return load(files, timers)
+  end
+  local ok, loaded, err = pcall(task.contain, load, files, timers)
+  if ok then
+    return loaded, err
+  end
+  return nil, loaded
+end
+
 --- Builds a generation. Errors carry the script's file and line.
 ---@param number integer
 ---@param files { path: string, text: string }[]
@@ -65,7 +78,7 @@ end
 ---@return string? err
 function M.new(number, files)
   local timers = {}
-  local loaded, err = load_scripts(files, timers)
+  local loaded, err = contain(load_scripts, files, timers)
   local plugins, global
   if loaded then
     plugins = registry.new(loaded.plugins)
@@ -83,27 +96,32 @@ function M.new(number, files)
     global = global,
     plans = reader.plans(decode(plugins)),
     timers = timers,
-    uses = 0,
   }
 end
 
---- Ends a generation: `unload` hooks run, compiled code that refers to it goes.
-function M.retire(generation)
-  if not generation then
-    return
-  end
-  task.spawn(function()
-    while generation.uses > 0 do
-      task.sleep(0.1)
-    end
-    for _, plugin in ipairs(generation.plugins) do
-      if plugin.unload then
-        local ok, err = xpcall(plugin.unload, debug.traceback, M.worker_view)
-        if not ok then
-          log.error("plugin_failed", { plugin = plugin.name, hook = "unload", error = err })
-        end
+local HELD_SECONDS = 0.1 -- between two looks at the requests that hold a generation
+
+local function unload(generation)
+  for _, plugin in ipairs(generation.plugins) do
+    if plugin.unload then
+      local ok, err = xpcall(plugin.unload, debug.traceback, M.worker_view)
+      if not ok then
+        log.error("plugin_failed", { plugin = plugin.name, hook = "unload", error = err })
       end
     end
+  end
+end
+
+--- Ends a generation, once no request holds it: `unload` hooks run, compiled code that refers to it
+--- goes.
+---@param generation table
+---@param is_held (fun(generation: table): boolean)?
+function M.retire(generation, is_held)
+  task.spawn(function()
+    while is_held and is_held(generation) do
+      task.sleep(HELD_SECONDS)
+    end
+    pcall(task.contain, unload, generation) -- what is stopped there is logged there
     timer.release(generation.timers)
     -- Traces pin the prototypes of the old code: without this, memory grows with each reload.
     jit.flush()

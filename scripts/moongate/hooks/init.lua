@@ -77,7 +77,7 @@ end
 local function run_hooks(list, hook, ctx)
   for i = 1, #list do
     local entry = list[i]
-    ctx.plugin_name = entry.plugin.name
+    ctx.plugin_name, ctx.running = entry.plugin.name, entry
     local ok, result = xpcall(entry.fn, describe, ctx, entry.conf)
     if not ok then
       report(entry, hook, ctx, result)
@@ -108,7 +108,7 @@ local function state_of(slot, generation)
   if state and state.generation == generation then
     return state
   end
-  state = { generation = generation, ctx = false, plan = false }
+  state = { generation = generation, ctx = false, plan = false, scripts = generation_now }
   states[slot] = state
   return state
 end
@@ -159,7 +159,7 @@ local function refuse_pattern(request, found)
   return refuse(request, SCRIPT)
 end
 
-local function after_route(request, generation, found, code)
+local function after_route(request, generation, scripts, found, code)
   request.names = found.names
   request.route = found
   if code then
@@ -167,7 +167,7 @@ local function after_route(request, generation, found, code)
   elseif bit.band(found.flags, FAULT) ~= 0 then
     return refuse(request, NO_ENDPOINT)
   end
-  local plan = generation_now.plans:get(request.snapshot, found.plan)
+  local plan = scripts.plans:get(request.snapshot, found.plan)
   if plan.fault then
     return refuse(request, NO_ENDPOINT)
   end
@@ -195,7 +195,8 @@ local function on_request(request, generation)
   if request.snapshot == nil then
     return refuse(request, STOPPED)
   end
-  local rewrite = generation_now.rewrite
+  local scripts = generation_now -- also when rewrite waits and another one comes
+  local rewrite = scripts.rewrite
   if rewrite then
     local state = state_of(request.slot, generation)
     if not run_hooks(rewrite, "rewrite", context(state, request, generation)) then
@@ -206,15 +207,17 @@ local function on_request(request, generation)
   if found == nil then
     return refuse(request, NOT_FOUND)
   end
-  return after_route(request, generation, found, code)
+  return after_route(request, generation, scripts, found, code)
 end
+
+-- What a request without a state wants of its plan on a further attempt: nothing.
+local NO_HOOKS = {}
 
 local function on_retry(request, generation)
   local found = ffi.cast(ROUTE, request.route)
   local state = state_of(request.slot, generation)
-  local plan = state.plan or generation_now.plans:get(request.snapshot, found.plan)
   upstreams.retry(request, found.service, state)
-  return choose(request, generation, plan, found.service, state)
+  return choose(request, generation, state.plan or NO_HOOKS, found.service, state)
 end
 
 -- --- the other stages --------------------------------------------------------
@@ -223,7 +226,7 @@ end
 local function plan_of(request, generation)
   local state = state_of(request.slot, generation)
   context(state, request, generation)
-  return state.plan or generation_now.global, state
+  return state.plan or state.scripts.global, state
 end
 
 local function on_response(request, generation)
@@ -244,7 +247,7 @@ local function run_body_hooks(list, hook, ctx)
     local entry = list[i]
     local last = C.mg_chunk_get(ctx.record, ctx.generation, M.chunk)
     local chunk = ffi.string(M.chunk.data, M.chunk.length)
-    ctx.plugin_name = entry.plugin.name
+    ctx.plugin_name, ctx.running = entry.plugin.name, entry
     local ok, result = xpcall(entry.fn, describe, ctx, entry.conf, chunk, last == 1)
     if not ok then
       report(entry, hook, ctx, result)
@@ -304,6 +307,20 @@ function M.dispatch(stage, slot)
   return stages[stage](request, request.generation)
 end
 
+--- Called by C: the watchdog stopped a hook of the request in that slot.
+---@param slot integer
+---@param err string
+function M.stopped(_, slot, err)
+  local state = states[slot]
+  local ctx = state and state.ctx
+  local entry = ctx and ctx.running
+  if entry then
+    report(entry, entry.hook, ctx, err)
+  else
+    log.error("script_failed", { error = err })
+  end
+end
+
 --- Takes over a generation of scripts: requests that begin from now on use it.
 ---@param generation { registry: moongate.Registry, plans: moongate.Plans, global: moongate.Plan }
 function M.use(generation)
@@ -311,6 +328,21 @@ function M.use(generation)
   generation_now = generation
   C.mg_settings(vm).stages = generation.global.stages
   C.mg_settings_apply(vm)
+end
+
+--- Whether a request that has not ended began with that generation. Forgets those that have.
+---@param generation table
+---@return boolean
+function M.holds(generation)
+  local held = false
+  for slot, state in pairs(states) do
+    if requests[slot].generation ~= state.generation then
+      states[slot] = nil
+    else
+      held = held or state.scripts == generation
+    end
+  end
+  return held
 end
 
 --- The generation that new requests get.

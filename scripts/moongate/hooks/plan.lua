@@ -57,7 +57,13 @@ local function hook_list(instances, name)
   for _, instance in ipairs(instances) do
     local fn = instance.plugin[name]
     if fn then
-      local entry = { fn = fn, conf = instance.conf, plugin = instance.plugin, id = instance.id }
+      local entry = {
+        fn = fn,
+        hook = name,
+        conf = instance.conf,
+        plugin = instance.plugin,
+        id = instance.id,
+      }
       table.insert(list, REVERSED[name] and 1 or #list + 1, entry)
     end
   end
