@@ -16,8 +16,8 @@ CLANG ?= clang
 WERROR ?=
 FUZZ_SECONDS ?= 30
 
-# A plain `make` uses every processor.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+# A plain `make` uses every processor; one that it calls shares them.
+ifeq ($(MAKELEVEL)$(filter -j% --jobserver%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
