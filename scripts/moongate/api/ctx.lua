@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- ctx: one request as its hooks see it. What nearly every hook uses is made at once, the rest when it is
--- first asked for.
+-- ctx: one request as its hooks see it. What nearly every hook uses is made at once, the rest when
+-- it is first asked for.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -183,7 +183,8 @@ function Ctx:respond(status, body, headers)
   end
   local result = C.mg_respond(self.record, self.generation, status, C.MG_SOURCE_PLUGIN)
   if result == errors.STATE then
-    error("the answer is on its way already; ctx:respond belongs in a hook before the response's body", 2)
+    error("the answer is on its way already; ctx:respond belongs in a hook before the response's "
+      .. "body", 2)
   end
   fields.must(result)
   put_headers(self, headers or {})

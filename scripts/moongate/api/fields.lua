@@ -75,7 +75,8 @@ function M.list(object, head)
   return list
 end
 
---- Sets or, with `add` 1, appends a field. Raises when name or value are not valid (RFC 9110 5.1, 5.5).
+--- Sets or, with `add` 1, appends a field. Raises when name or value are not valid (RFC 9110 5.1,
+--- 5.5).
 function M.set(object, head, name, value, add)
   value = tostring(value)
   local result =

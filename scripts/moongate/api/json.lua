@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- JSON (RFC 8259). Objects and arrays become tables; an array is marked by its metatable, so that an
--- empty one stays one. Numbers are doubles: integers beyond 2^53 lose digits.
+-- JSON (RFC 8259). Objects and arrays become tables; an array is marked by its metatable, so that
+-- an empty one stays one. Numbers are doubles: integers beyond 2^53 lose digits.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -91,7 +91,8 @@ function M.decode(source)
   end
   local root = C.mg_json_root(json)
   if root == nil then
-    local err = ("%s at byte %d"):format(ffi.string(C.mg_json_error(json)), C.mg_json_error_at(json))
+    local what, at = ffi.string(C.mg_json_error(json)), C.mg_json_error_at(json)
+    local err = ("%s at byte %d"):format(what, at)
     C.mg_json_free(json)
     return nil, err, "invalid"
   end
@@ -186,8 +187,8 @@ function put(out, value, depth)
   end
 end
 
---- Keys are sorted, so that equal values give equal text. A table with elements 1..n is an array, any
---- other an object. Misuse (a function, a cycle, NaN) is an error.
+--- Keys are sorted, so that equal values give equal text. A table with elements 1..n is an array,
+--- any other an object. Misuse (a function, a cycle, NaN) is an error.
 ---@param value any
 ---@return string
 function M.encode(value)

@@ -46,6 +46,8 @@ local STAGES = {
   observe = true,
 }
 
+local ON_ERROR = { fail_open = true, fail_closed = true }
+
 local PLUGIN = { __name = "moongate.plugin" }
 
 local collecting
@@ -84,9 +86,9 @@ end
 
 --- Declares a plugin; a script file returns it.
 ---
---- `prepare(conf)` works out once what follows from a configuration alone (compiled patterns, sets of
---- networks) and returns what the hooks get as `conf` instead, and perhaps a warning. It runs in the
---- control thread too, where nil and a message, or an error, makes the routes that have this
+--- `prepare(conf)` works out once what follows from a configuration alone (compiled patterns, sets
+--- of networks) and returns what the hooks get as `conf` instead, and perhaps a warning. It runs in
+--- the control thread too, where nil and a message, or an error, makes the routes that have this
 --- configuration answer 503; it must not wait.
 ---@generic Config
 ---@param definition moongate.Plugin<Config>
@@ -107,7 +109,7 @@ function M.plugin(definition)
   definition.stage = definition.stage or "transform"
   if not STAGES[definition.stage] then
     error(("mg.plugin: no stage %q; the stages are in docs/plugins.md"):format(definition.stage), 2)
-  elseif definition.on_error and definition.on_error ~= "fail_open" and definition.on_error ~= "fail_closed" then
+  elseif definition.on_error and not ON_ERROR[definition.on_error] then
     error("mg.plugin: on_error is \"fail_open\" or \"fail_closed\"", 2)
   end
   return setmetatable(definition, PLUGIN)
@@ -121,12 +123,14 @@ end
 local function declare(list, what)
   return function(declaration)
     if not collecting then
-      error(("mg.%s belongs at the top of a script file, where it runs when the file is loaded"):format(what), 2)
+      error(("mg.%s belongs at the top of a script file, where it runs when the file is "
+        .. "loaded"):format(what), 2)
     elseif type(declaration) ~= "table" then
       error(("mg.%s takes a table"):format(what), 2)
     end
     local where = debug.getinfo(2, "Sl")
-    table.insert(collecting[list], { value = declaration, file = where.source:gsub("^@", ""), line = where.currentline })
+    local file = where.source:gsub("^@", "")
+    table.insert(collecting[list], { value = declaration, file = file, line = where.currentline })
   end
 end
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- ctx.request: the request as received. Read-only but in the rewrite hook, where method, host and target
--- may be changed because routes have not been matched yet.
+-- ctx.request: the request as received. Read-only but in the rewrite hook, where method, host and
+-- target may be changed because routes have not been matched yet.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -166,7 +166,8 @@ end
 local function before_route(self, name)
   fields.check(self)
   if self.record.route ~= nil then
-    error(("ctx.request:%s belongs in the rewrite hook; later, ctx.upstream changes what is sent"):format(name), 3)
+    error(("ctx.request:%s belongs in the rewrite hook; later, ctx.upstream changes what is "
+      .. "sent"):format(name), 3)
   end
 end
 

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Script files of a user: each in an environment of its own that forbids new globals, with modules of the
--- same folder found by `require`. The text comes from the control thread, so that all states see the same.
+-- Script files of a user: each in an environment of its own that forbids new globals, with modules
+-- of the same folder found by `require`. The text comes from the control thread, so that all states
+-- see the same.
 local plugin_api = require("moongate.api.plugin")
 
 local M = {}
@@ -11,10 +12,8 @@ local function strict(path)
     __index = _G,
     __newindex = function(_, name)
       local where = debug.getinfo(2, "Sl")
-      error(
-        ("%s:%d: assigns global %q (missing 'local'?)"):format(where.short_src, where.currentline, tostring(name)),
-        0
-      )
+      local text = "%s:%d: assigns global %q (missing 'local'?)"
+      error(text:format(where.short_src, where.currentline, tostring(name)), 0)
     end,
     __name = path,
   })
@@ -84,7 +83,7 @@ local function with_traceback(err)
 end
 
 --- Runs all files and collects what they define.
----@param files { path: string, name: string, text: string }[]  `name`: path below its scripts folder
+---@param files { path: string, name: string, text: string }[]  `name`: path below the folder
 ---@return { plugins: moongate.Plugin[], routes: table[], settings: table[] }? loaded
 ---@return string? err  with file and line
 function M.load(files)

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Waiting, in plain synchronous style. An operation is started in C, then the task yields; C resumes it
--- with the result. A coroutine of the script's own passes a wait on to the task (see `wrap` below), so
--- that waiting works in there as well.
+-- Waiting, in plain synchronous style. An operation is started in C, then the task yields; C
+-- resumes it with the result. A coroutine of the script's own passes a wait on to the task (see
+-- `wrap` below), so that waiting works in there as well.
 local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
 local clock = require("moongate.api.clock")
@@ -175,7 +175,7 @@ end
 
 --- Replaces coroutine.resume and wrap by ones that pass waits through.
 function M.install()
-  coroutine.resume = function(co, ...)
+  coroutine.resume = function(co, ...) -- luacheck: ignore 122
     return pass(co, resume(co, ...))
   end
   local function checked(ok, ...)
@@ -184,7 +184,7 @@ function M.install()
     end
     return ...
   end
-  coroutine.wrap = function(fn)
+  coroutine.wrap = function(fn) -- luacheck: ignore 122
     local co = create(fn)
     return function(...)
       return checked(coroutine.resume(co, ...))

@@ -4,7 +4,8 @@
 local M = {}
 
 local TIMES = { ms = 0.001, [""] = 1, s = 1, m = 60, h = 3600, d = 86400 }
-local SIZES = { [""] = 1, b = 1, k = 1024, kib = 1024, m = 1048576, mib = 1048576, g = 1073741824, gib = 1073741824 }
+local KIB, MIB, GIB = 1024, 1024 ^ 2, 1024 ^ 3
+local SIZES = { [""] = 1, b = 1, k = KIB, kib = KIB, m = MIB, mib = MIB, g = GIB, gib = GIB }
 
 local function parse(value, units, what)
   if type(value) == "number" then
