@@ -87,11 +87,6 @@ format:
 	@$(if $(SOURCES)$(HEADERS),clang-format -i $(SOURCES) $(HEADERS) $(FUZZ_SOURCES),:)
 	@if command -v stylua >/dev/null; then stylua $(wildcard scripts plugins spec); fi
 
-## bench: run spec/bench
-bench: packages-test
-	@$(MAKE) build/moongate
-	@spec/bench/run
-
 ## fuzz: build spec/fuzz/*.c with libFuzzer and run each for FUZZ_SECONDS
 fuzz: packages-fuzz
 	@$(MAKE) CC=$(CLANG) $(FUZZERS)
@@ -208,7 +203,7 @@ compile_commands.json: $(SOURCES) Makefile build/vendor.prefix
 FORCE:
 # Objects that only a pattern rule asks for are kept.
 .SECONDARY:
-.PHONY: all objects run test check lint lint-format lint-lua format bench fuzz docs clean help FORCE \
+.PHONY: all objects run test check lint lint-format lint-lua format fuzz docs clean help FORCE \
   packages-build packages-test packages-check packages-fuzz
 
 -include $(wildcard $(patsubst %.o,%.d,$(call objects,$(OBJ)) $(call objects,build/asan/obj) \

@@ -17,7 +17,6 @@ end
 -- Name, and whether it takes a value; the doc of each says that nothing comes of it.
 local WITHOUT_EFFECT = {
   value = {
-    "annotations-prefix",
     "election-id",
     "healthz-host",
     "healthz-port",
@@ -45,7 +44,6 @@ local WITHOUT_EFFECT = {
     "size-buckets",
     "bucket-factor",
     "internal-logger-address",
-    "kubeconfig",
     "apiserver-host",
     "certificate-authority",
     "publish-service",
@@ -55,18 +53,15 @@ local WITHOUT_EFFECT = {
     "http-port",
     "https-port",
     "watch-namespace-selector",
-    "watch-namespace",
   },
   flag = {
     "disable-catch-all",
     "disable-full-test",
-    "disable-svc-external-name",
     "disable-sync-events",
     "dynamic-configuration-retries",
     "enable-annotation-validation",
     "enable-metrics",
     "enable-ssl-chain-completion",
-    "enable-ssl-passthrough",
     "enable-topology-aware-routing",
     "exclude-socket-metrics",
     "metrics-per-undefined-host",
@@ -93,6 +88,10 @@ M.options = {
   ["default-ssl-certificate"] = value("NS/NAME", "Secret of the certificate for names without one"),
   ["default-backend-service"] = value("NS/NAME", "Service that answers what no rule does"),
   configmap = value("NS/NAME", "ConfigMap of settings (ingress-nginx/ingress-nginx-controller)"),
+  ["watch-namespace"] = value("NS", "only Ingresses of this namespace"),
+  ["disable-svc-external-name"] = flag("refuses Services of type ExternalName"),
+  ["annotations-prefix"] = value("PREFIX", "of the annotations (nginx.ingress.kubernetes.io)"),
+  ["enable-ssl-passthrough"] = flag("not there yet: a host that asks for it answers 503"),
   ["deep-inspect"] = flag("refuses paths with suspicious content; always on here"),
 }
 

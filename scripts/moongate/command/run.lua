@@ -13,6 +13,10 @@ local own = {
   manifests = { kind = "list", hint = "DIR", doc = "Kubernetes objects, YAML or JSON, watched" },
   scripts = { kind = "list", hint = "DIR", doc = "Lua scripts and plugins, watched" },
 }
+-- Known, so that whoever gives one hears what to do instead.
+local NOT_YET = { "kubeconfig", "in-cluster" }
+own.kubeconfig = { kind = "value", hint = "FILE", doc = "not there yet; use --manifests" }
+own["in-cluster"] = { kind = "flag", hint = "", doc = "not there yet; use --manifests" }
 for name, option in pairs(flags.options) do
   own[name] = option
 end
@@ -22,6 +26,11 @@ function M.run(_, ...)
   local values, err = serve.parse(M.options, ...)
   if not values then
     return 2, err
+  end
+  for _, name in ipairs(NOT_YET) do
+    if values[name] then
+      return 2, ("--%s: this version reads objects from folders only; use --manifests DIR"):format(name)
+    end
   end
   values.default_https = true
   return serve.run(values, {

@@ -108,7 +108,6 @@ return {
   { "hide-headers", "list", "", "listener", "response headers to remove" },
   { "server-tokens", "bool", "false", "listener", "send Server" },
   { "allow-backend-server-header", "bool", "false", "listener", "pass the backend's Server" },
-  { "via", "bool", "false", "listener", "send Via to backends" },
   { "generate-request-id", "bool", "true", "listener", "X-Request-ID where there is none" },
   { "global-allowed-response-headers", "list", "", "control", "names that custom-headers may set" },
 
