@@ -39,6 +39,7 @@ function M.new(sources)
     watch = folder.watch(),
     resolver = resolver.new(),
     loaded = { plugins = {}, routes = {}, settings = {} },
+    objects = {}, -- by manifest file
     reported = {},
   }, Gateway)
 end
@@ -157,9 +158,10 @@ end
 ---@param loaded table       of scripts.load
 ---@param values table<string, string>
 ---@param resolve fun(host: string): string[]?, string?
-function M.model(sources, manifests, loaded, values, resolve)
-  local model, store =
-    control.build_files(reader_of(manifests), { flags = sources.flags or {}, settings = values })
+---@param objects table?      what files held before, see control/source/files.lua
+function M.model(sources, manifests, loaded, values, resolve, objects)
+  local options = { flags = sources.flags or {}, settings = values }
+  local model, store = control.build_files(reader_of(manifests), options, objects)
   local declared = {}
   for _, list in ipairs({ sources.routes or {}, loaded.routes }) do
     for _, one in ipairs(list) do
@@ -234,7 +236,7 @@ local function build_and_publish(self, manifests)
   local values = settings_of(self)
   local model = M.model(self.sources, manifests, self.loaded, values, function(name)
     return self.resolver:resolve(name)
-  end)
+  end, self.objects)
   self.resolver:fill(model.services)
   publish_model(self, model)
 end

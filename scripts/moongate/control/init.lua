@@ -32,10 +32,11 @@ end
 --- Builds the model from manifest files.
 ---@param reader fun(): string?, string?, string?  see source/files.lua
 ---@param options moongate.TranslateOptions?
+---@param known table<string, moongate.Object[]>?  see source/files.lua
 ---@return table model
 ---@return moongate.Store store
-function M.build_files(reader, options)
-  local objects, faults = files.read(reader)
+function M.build_files(reader, options, known)
+  local objects, faults = files.read(reader, known)
   return M.build(objects, options, faults)
 end
 

@@ -49,26 +49,68 @@ add = function(object, objects, faults)
   end
 end
 
---- Reads manifests.
+local function key_of(object)
+  local value = object.value
+  local meta = type(value.metadata) == "table" and value.metadata or {}
+  return ("%s %s/%s"):format(value.kind, tostring(meta.namespace or "default"), tostring(meta.name))
+end
+
+-- What a file held before and its new text, which is broken, does not tell of.
+local function keep_missing(objects, before)
+  local told = {}
+  for _, object in ipairs(objects) do
+    told[key_of(object)] = true
+  end
+  for _, object in ipairs(before) do
+    if not told[key_of(object)] then
+      objects[#objects + 1] = object
+    end
+  end
+end
+
+local function read_file(path, text, faults)
+  local objects, broken = {}, false
+  for _, entry in ipairs(document.read(text)) do
+    entry.file = path
+    if entry.error then
+      broken = true
+      complain(faults, entry, entry.error)
+    elseif entry.value ~= nil and entry.value ~= document.null then
+      add(entry, objects, faults)
+    end
+  end
+  return objects, broken
+end
+
+--- Reads manifests. With `known`, objects of a file that has become unreadable stay as they were.
 ---@param reader fun(): string?, string?, string?  gives path and text of the next file, or path,
 ---  nil and what is wrong; nil ends
+---@param known table<string, moongate.Object[]>?  by file, kept from one reading to the next
 ---@return moongate.Object[] objects  in the order of the files
 ---@return moongate.Fault[] faults  files and documents that cannot be read
-function M.read(reader)
-  local objects, faults = {}, {}
+function M.read(reader, known)
+  local objects, faults, now = {}, {}, {}
+  known = known or {}
   for path, text, err in reader do
-    if not text then
-      complain(faults, { file = path }, (err or "cannot be read") .. "; check path and mode")
+    local found, broken = {}, true
+    if text then
+      found, broken = read_file(path, text, faults)
     else
-      for _, entry in ipairs(document.read(text)) do
-        entry.file = path
-        if entry.error then
-          complain(faults, entry, entry.error)
-        elseif entry.value ~= nil and entry.value ~= document.null then
-          add(entry, objects, faults)
-        end
-      end
+      complain(faults, { file = path }, (err or "cannot be read") .. "; check path and mode")
     end
+    if broken then
+      keep_missing(found, known[path] or {})
+    end
+    now[path] = found
+    for _, object in ipairs(found) do
+      objects[#objects + 1] = object
+    end
+  end
+  for path in pairs(known) do
+    known[path] = nil
+  end
+  for path, found in pairs(now) do
+    known[path] = found
   end
   return objects, faults
 end
