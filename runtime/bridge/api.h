@@ -613,6 +613,8 @@ uint64_t mg_worker_serves(struct mg_vm *vm, uint32_t index);
 void mg_publish(struct mg_vm *vm, struct mg_snapshot *snapshot);
 /* Sends a text to boot.on_message of all workers. */
 int32_t mg_broadcast(struct mg_vm *vm, const char *text, uint32_t length);
+/* How long this thread's Lua may run without coming back, 0: as scripts may. For work of our own. */
+void mg_watch_limit(struct mg_vm *vm, uint32_t limit_ms);
 /* Sends a text to boot.on_message of the control thread. */
 int32_t mg_report(struct mg_vm *vm, const char *text, uint32_t length);
 /* Opens the log files anew, after they were moved. */

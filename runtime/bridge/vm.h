@@ -23,8 +23,9 @@ struct processes;
 struct vm_watch {
   _Atomic uint64_t turn;
   _Atomic int armed;
-  int stopped;    /* a coroutine was made to yield, for ever */
-  unsigned depth; /* of entries into Lua */
+  _Atomic uint32_t limit_ms; /* how long Lua may run without coming back */
+  int stopped;               /* a coroutine was made to yield, for ever */
+  unsigned depth;            /* of entries into Lua */
 };
 
 /* Owned by its thread; lives as long as it. */

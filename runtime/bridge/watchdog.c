@@ -29,6 +29,12 @@ void watch_init(struct mg_vm *vm)
   lua_pushlightuserdata(vm->lua, (void *)&vm_key); /* only compared */
   lua_pushlightuserdata(vm->lua, vm);
   lua_rawset(vm->lua, LUA_REGISTRYINDEX);
+  mg_watch_limit(vm, 0);
+}
+
+void mg_watch_limit(struct mg_vm *vm, uint32_t limit_ms)
+{
+  atomic_store(&vm->watch.limit_ms, limit_ms ? limit_ms : WATCH_STOP_MS);
 }
 
 /* Runs in the thread of the script, at each instruction until that is back in C: a coroutine of the
@@ -45,7 +51,8 @@ static void on_hook(lua_State *lua, lua_Debug *debug)
     lua_yield(lua, 0);
     return;
   }
-  luaL_error(lua, "stopped: the script ran for more than %d ms without waiting", WATCH_STOP_MS);
+  luaL_error(lua, "stopped: the script ran for more than %d ms without waiting",
+             (int)atomic_load(&vm->watch.limit_ms));
 }
 
 void watch_disarm(struct mg_vm *vm)
@@ -63,7 +70,7 @@ static void look(struct seen *seen, uint64_t now_ms)
     seen->since_ms = now_ms;
     return;
   }
-  if (now_ms - seen->since_ms < WATCH_STOP_MS || atomic_load(&vm->watch.armed))
+  if (now_ms - seen->since_ms < atomic_load(&vm->watch.limit_ms) || atomic_load(&vm->watch.armed))
     return;
   atomic_store(&vm->watch.armed, 1);
   if (vm->exchanges)

@@ -17,6 +17,7 @@ local routes = require("moongate.control.routes")
 local scripts = require("moongate.api.scripts")
 local settings = require("moongate.settings")
 local task = require("moongate.api.task")
+local vm = require("moongate.api.vm")
 
 local M = {}
 
@@ -231,7 +232,13 @@ local function publish_model(self, model)
   })
 end
 
+-- Thousands of objects take longer than a script may: this is our own work, on a thread that serves no
+-- request.
+local OWN_WORK_MS = 60000
+
 local function build_and_publish(self, manifests)
+  task.sleep(0) -- the time that scripts took does not count
+  C.mg_watch_limit(vm, OWN_WORK_MS)
   self.resolver:begin()
   local values = settings_of(self)
   local model = M.model(self.sources, manifests, self.loaded, values, function(name)
@@ -276,6 +283,7 @@ function Gateway:turn(force)
   repeat
     local now_forced = self.forced
     self.forced, self.again = false, false
+    C.mg_watch_limit(vm, 0)
     local ok, err = pcall(task.contain, self.refresh, self, now_forced)
     if not ok then
       self.failed = true
