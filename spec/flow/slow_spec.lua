@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Either side is slow: memory stays bounded, and a deadline tells who is late.
+local ffi = require("ffi")
+local memory = require("spec.support.memory")
+local mg = require("moongate")
+local t = require("moongate.test")
+
+local BIG = 64 * 1048576
+local PIECE = ("0123456789abcdef"):rep(4096)
+local BOUND = 8 * 1048576
+
+describe("when a side is slow, the gateway", function()
+  local gateway, app, client
+
+  setup(function()
+    gateway = t.gateway({
+      upstreams = { app = true },
+      settings = {
+        ["client-header-timeout"] = "300ms",
+        ["client-body-timeout"] = "300ms",
+        ["client-send-timeout"] = "600ms",
+        ["keep-alive"] = "2s",
+      },
+      scripts = [[
+        local mg = require("moongate")
+        local quick = { read_timeout_ms = 300, send_timeout_ms = 600, connect_timeout_ms = 300,
+          tries = 1 }
+        mg.route({ path = "/", to = "${app}" })
+        mg.route({ path = "/quick", to = "${app}", settings = quick })
+      ]],
+    }):start()
+    app = gateway:upstream("app")
+  end)
+
+  teardown(function()
+    gateway:stop()
+  end)
+
+  before_each(function()
+    app:answer(nil)
+    app.eager = false
+    app.requests = {}
+    client = gateway:client()
+  end)
+
+  after_each(function()
+    client:close()
+    app:drop_connections()
+  end)
+
+  local function is_bounded(before)
+    return not memory.is_measurable() or memory.resident(gateway) - before < BOUND
+  end
+
+  -- Writes until the other side takes no more, or all of it; `progress.sent` counts.
+  local function pour(conn, progress, frame)
+    progress.sent = 0
+    while progress.sent < BIG and conn:write(frame(PIECE)) do
+      progress.sent = progress.sent + #PIECE
+    end
+    progress.over = true
+  end
+
+  local function plain(piece)
+    return piece
+  end
+
+  -- Waits until nothing more goes in.
+  local function stalled(progress)
+    local last, since = -1, 0
+    t.wait_until(function()
+      if progress.sent ~= last then
+        last, since = progress.sent, mg.time.monotonic()
+      end
+      return progress.over or mg.time.monotonic() - since > 0.15
+    end, "a stall")
+    return not progress.over
+  end
+
+  for what, framing in pairs({
+    ["with a length"] = { head = ("Content-Length: %d"):format(BIG), frame = plain, last = "" },
+    ["in chunks"] = { head = "Transfer-Encoding: chunked", frame = t.http1.chunk,
+      last = t.http1.last_chunk() },
+  }) do
+    it(("holds a backend back when the client is slow, %s"):format(what), function()
+      local before, progress = memory.resident(gateway), {}
+      app:answer(function(_, conn)
+        conn:write(("HTTP/1.1 200 OK\r\n%s\r\n\r\n"):format(framing.head))
+        pour(conn, progress, framing.frame)
+        return { raw = framing.last }
+      end)
+      local conn = client:raw()
+      conn:write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      local response = t.http1.read_head(conn)
+      assert.is_true(stalled(progress))
+      assert.is_true(is_bounded(before))
+      -- Slow, and yet it goes on: for longer than the timeout, no write of all that waits.
+      local read = 0
+      local from = mg.time.monotonic()
+      while mg.time.monotonic() - from < 1.5 do
+        read = read + #assert(conn:read_exactly(#PIECE))
+        mg.task.sleep("20ms")
+      end
+      assert.is_true(is_bounded(before))
+      if response:header("content-length") then
+        while read < BIG do
+          read = read + #assert(conn:read())
+        end
+        assert.are.equal(BIG, read)
+      end
+    end)
+  end
+
+  it("cuts a client that does not read at all", function()
+    local progress = {}
+    app:answer(function(_, conn)
+      conn:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(BIG))
+      pour(conn, progress, plain)
+      return { raw = "", close = true }
+    end)
+    local conn = client:raw()
+    conn:write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    t.http1.read_head(conn)
+    t.wait_until(function()
+      return progress.over
+    end, "the backend to be let go")
+    assert.is_true(progress.sent < BIG)
+  end)
+
+  it("holds a client back when the backend is slow, and blames the backend alone", function()
+    local before, progress = memory.resident(gateway), {}
+    app.eager = true
+    app:answer(function()
+      mg.task.sleep("450ms") -- longer than client-body-timeout
+      return { body = "done", close = true }
+    end)
+    local conn = client:raw()
+    conn:write(("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"):format(BIG))
+    mg.task.spawn(pour, conn, progress, plain)
+    assert.is_true(stalled(progress))
+    assert.is_true(is_bounded(before))
+    local response = t.http1.read_response(conn)
+    assert.are.equal(200, response.status)
+    assert.are.equal("done", response.body)
+  end)
+
+  it("answers 504 when the backend does not take the request", function()
+    local progress = {}
+    app.eager = true
+    app:answer({ hold = true, delay = 5 })
+    local conn = client:raw()
+    conn:write(("PUT /quick HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"):format(BIG))
+    mg.task.spawn(pour, conn, progress, plain)
+    assert.are.equal(504, t.http1.read_response(conn).status)
+  end)
+
+  it("answers 504 when the backend does not answer", function()
+    app:answer({ hold = true })
+    local from = mg.time.monotonic()
+    assert.are.equal(504, client:get("/quick").status)
+    assert.is_true(mg.time.monotonic() - from < 1.5)
+    assert.are.equal(1, #app.requests)
+  end)
+
+  it("cuts the answer when the backend falls silent in its middle", function()
+    app:answer({ chunks = { "one", "two" }, pause = 1 })
+    local response = client:request({ path = "/quick" })
+    assert.is_true(response == nil or response.error ~= nil or response.status == 504)
+  end)
+
+  it("waits for a backend that is slow and yet goes on", function()
+    app:answer({ chunks = { "a", "b", "c", "d", "e", "f" }, pause = "150ms" })
+    assert.are.equal("abcdef", client:get("/quick").body)
+  end)
+
+  it("answers 504 when no connection comes about", function()
+    ffi.cdef([[
+      int socket(int domain, int type, int protocol);
+      int bind(int fd, const void *addr, unsigned size);
+      int listen(int fd, int backlog);
+      int connect(int fd, const void *addr, unsigned size);
+      int getsockname(int fd, void *addr, unsigned *size);
+      int close(int fd);
+    ]])
+    -- A queue of connections that is full: what comes now is dropped by the kernel.
+    local STREAM_NONBLOCK = 2049
+    local address = ffi.new("uint8_t[16]", { 2, 0, 0, 0, 127, 0, 0, 1 })
+    local size = ffi.new("unsigned[1]", 16)
+    local fds = { ffi.C.socket(2, STREAM_NONBLOCK, 0) }
+    assert.are.equal(0, ffi.C.bind(fds[1], address, 16))
+    assert.are.equal(0, ffi.C.listen(fds[1], 0))
+    ffi.C.getsockname(fds[1], address, size)
+    for i = 2, 4 do
+      fds[i] = ffi.C.socket(2, STREAM_NONBLOCK, 0)
+      ffi.C.connect(fds[i], address, 16)
+    end
+    local full = t.gateway({
+      scripts = ([[
+        local mg = require("moongate")
+        mg.route({ to = "http://127.0.0.1:%d",
+          settings = { connect_timeout_ms = 300, tries = 1 } })
+      ]]):format(address[2] * 256 + address[3]),
+    }):start()
+    local from = mg.time.monotonic()
+    assert.are.equal(504, full:client():get("/").status)
+    assert.is_true(mg.time.monotonic() - from < 1.5)
+    full:stop()
+    for _, fd in ipairs(fds) do
+      ffi.C.close(fd)
+    end
+  end)
+
+  -- --- the client's request ----------------------------------------------------------
+
+  it("closes a connection on which nothing comes", function()
+    local conn = client:raw()
+    local from = mg.time.monotonic()
+    assert.is_nil((conn:read()))
+    assert.is_true(mg.time.monotonic() - from < 1.5)
+  end)
+
+  for _, head in ipairs({ "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" }) do
+    it(("answers 408 to a head that ends behind %d bytes"):format(#head), function()
+      local conn = client:raw()
+      conn:write(head)
+      local response = t.http1.read_response(conn)
+      assert.are.equal(408, response.status)
+      assert.are.equal("close", response:header("connection"))
+    end)
+  end
+
+  it("answers 408 to a head that comes byte by byte for ever", function()
+    local conn = client:raw()
+    local from = mg.time.monotonic()
+    conn:write("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+    local writer = mg.task.spawn(function()
+      while mg.time.monotonic() - from < 1.5 and conn:write("x") do
+        mg.task.sleep("50ms")
+      end
+    end)
+    assert.are.equal(408, t.http1.read_response(conn).status)
+    assert.is_true(mg.time.monotonic() - from < 1.2)
+    mg.task.join(writer)
+  end)
+
+  it("answers 408 to a body that does not come", function()
+    local conn = client:raw()
+    conn:write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+    local response = t.http1.read_response(conn)
+    assert.are.equal(408, response.status)
+    assert.are.equal("close", response:header("connection"))
+    t.wait_until(function()
+      return app:request(1).error
+    end, "the backend to see the cut")
+  end)
+
+  it("waits for a body that is slow and yet goes on", function()
+    local conn = client:raw()
+    conn:write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
+    for i = 1, 8 do
+      mg.task.sleep("100ms")
+      conn:write(tostring(i))
+    end
+    assert.are.equal("12345678", t.http1.read_response(conn).body)
+  end)
+
+  it("counts each limit by the name of its setting", function()
+    for _, limit in ipairs({ "client-header-timeout", "client-body-timeout",
+      "proxy-read-timeout" }) do
+      assert.is_true(gateway:metrics("moongate_limit_exceeded_total", { limit = limit }) > 0, limit)
+    end
+  end)
+end)
