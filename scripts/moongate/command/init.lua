@@ -7,7 +7,7 @@ local process = require("moongate.control.process")
 
 local M = {}
 
-M.COMMANDS = { "run", "proxy", "check", "explain", "test", "new", "types", "version", "help" }
+M.COMMANDS = { "run", "proxy", "check", "explain", "test", "version", "help" }
 
 local DONE, USAGE, INTERNAL = 0, 2, 70
 

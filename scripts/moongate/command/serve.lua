@@ -155,12 +155,20 @@ function M.parse(options, ...)
   return values
 end
 
+local HINTS = {
+  einval = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path",
+  eaddrinuse = "another process listens there; stop it or choose another port",
+  eacces = "ports below 1024 need CAP_NET_BIND_SERVICE",
+  eaddrnotavail = "the address is not one of this machine's",
+}
+
 local function listen(kind, addresses, bound)
   for _, address in ipairs(addresses) do
     local port = C.mg_listen(vm, kind, address, #address)
     if port < 0 then
-      local hint = port == errors.LIMIT and "" or "; is the address free, and permitted?"
-      return nil, ("cannot listen on %s: %s%s"):format(address, errors.text(port), hint)
+      local hint = HINTS[errors.name(port)]
+      local why = errors.text(port) .. (hint and "; " .. hint or "")
+      return nil, ("cannot listen on %s: %s"):format(address, why)
     end
     bound[#bound + 1] = (address:gsub(":0$", ":" .. port))
   end
