@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What users of ingress-nginx rely on over time: canary weights, sessions, endpoints and certificates
--- that change while they serve.
+-- What users of ingress-nginx rely on over time: canary weights, sessions, endpoints and
+-- certificates that change while they serve.
 local manifests = require("spec.support.manifests")
 local mg = require("moongate")
 local process = require("moongate.test.process")

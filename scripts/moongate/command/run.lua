@@ -29,7 +29,8 @@ function M.run(_, ...)
   end
   for _, name in ipairs(NOT_YET) do
     if values[name] then
-      return 2, ("--%s: this version reads objects from folders only; use --manifests DIR"):format(name)
+      local why = "this version reads objects from folders only; use --manifests DIR"
+      return 2, ("--%s: %s"):format(name, why)
     end
   end
   values.default_https = true

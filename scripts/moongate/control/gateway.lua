@@ -232,8 +232,8 @@ local function publish_model(self, model)
   })
 end
 
--- Thousands of objects take longer than a script may: this is our own work, on a thread that serves no
--- request.
+-- Thousands of objects take longer than a script may: this is our own work, on a thread that serves
+-- no request.
 local OWN_WORK_MS = 60000
 
 local function build_and_publish(self, manifests)
