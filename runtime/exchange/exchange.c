@@ -566,9 +566,13 @@ static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
     peer->ops->read(peer, 0);
 }
 
+/* What waits to go upstream still does. */
 static void on_tunnel_end(struct http_peer *peer)
 {
-  exchange_finish(of(peer), 1);
+  struct exchange *exchange = of(peer);
+  if (exchange->upstream)
+    exchange->upstream->ops->tunnel_end(exchange->upstream);
+  exchange_finish(exchange, 1);
 }
 
 const struct http_events exchange_client_events = {

@@ -158,6 +158,7 @@ struct exchange {
   uint8_t body_dropped;  /* `body` no longer holds all that was sent: no other attempt */
   uint8_t feeding;       /* more of one read of the client follows: no flush before its end */
   uint8_t continued;     /* 100 Continue was sent or is not wanted */
+  uint8_t interims;      /* heads of this attempt that were not the last */
   uint8_t head_waits;    /* the response's head has come while a stage waits */
   uint8_t draining;      /* the answer waits until the request's body is read */
   uint8_t upstream_ready;

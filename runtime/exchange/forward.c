@@ -163,6 +163,10 @@ static void on_interim(struct exchange *exchange)
 {
   struct http_peer *client = exchange->client;
   exchange_rebase(exchange);
+  if (++exchange->interims > INTERIMS_MAX) {
+    fail(exchange, ERR_UPSTREAM_PROTOCOL); /* each one takes memory */
+    return;
+  }
   if (exchange->response.status == 100)
     return;
   head_strip_hop_by_hop(&exchange->response, &exchange->arena);
@@ -337,6 +341,7 @@ void forward_start(struct exchange *exchange)
   struct mg_request *record = &exchange->record;
   const struct pool_timeouts timeouts = { record->connect_ms, record->send_ms, record->read_ms };
   int fresh = 0;
+  exchange->interims = 0;
   if (exchange->state != EX_UPSTREAM)
     exchange_enter(exchange, EX_UPSTREAM);
   /* Where nothing has waited, the attempt begins when the request did: one look at the clock less. */

@@ -9,7 +9,8 @@
 enum {
   HIGH_WATER_BYTES = 128 * 1024,
   REPLAY_BYTES = 64 * 1024,
-  DRAIN_BYTES = 256 * 1024
+  DRAIN_BYTES = 256 * 1024,
+  INTERIMS_MAX = 32
 };
 
 /* Whether an exchange still is the one of that generation, and not over. */

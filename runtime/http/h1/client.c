@@ -200,12 +200,16 @@ static void on_end(struct stream *stream, int err)
   struct h1_client *client = of_stream(stream);
   struct http_peer *peer = &client->conn.peer;
   client->keep = 0;
+  if (client->state == CLOSING) {
+    stream_close(stream); /* a tunnel's last bytes cannot be written */
+    return;
+  }
   if (client->state == TUNNEL && err == 0) {
     peer->events->on_tunnel_end(peer);
     return;
   }
   if (client->state != ACTIVE) {
-    h1_client_close(client);
+    fail(client, ERR_UPSTREAM_CLOSED); /* a tunnel has an owner */
     return;
   }
   if (client->complete)
@@ -243,6 +247,8 @@ static void on_deadline(struct deadline *deadline)
   struct h1_client *client = LIST_ENTRY(deadline, struct h1_client, deadline);
   if (client->state == IDLE)
     h1_client_close(client);
+  else if (client->state == CLOSING)
+    stream_close(&client->conn.stream); /* the last bytes of a tunnel do not get out */
   else
     fail(client, client->state == CONNECTING ? ERR_CONNECT_TIMEOUT : ERR_UPSTREAM_TIMEOUT);
 }
@@ -338,6 +344,7 @@ static void tunnel_end(struct http_peer *peer)
   if (client->state == CLOSING)
     return;
   enter(client, CLOSING);
+  arm(client, client->config.send_ms);
   stream_finish(&client->conn.stream);
 }
 
