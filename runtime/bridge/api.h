@@ -22,7 +22,6 @@ struct mg_snapshot;
 /* Errors: bridge/api_core.c */
 const char *mg_error_name(int32_t error);
 const char *mg_error_text(int32_t error);
-int32_t mg_error_status(int32_t error);
 /* The code behind a name of base/err.h; 0 when there is none. */
 int32_t mg_error_code(const char *name);
 
@@ -136,7 +135,6 @@ int32_t mg_upstream_set_target(struct mg_request *request, uint32_t generation, 
 int32_t mg_upstream_set_method(struct mg_request *request, uint32_t generation, const char *method,
                                uint32_t length);
 int32_t mg_upstream_target(struct mg_request *request, uint32_t generation, struct mg_text *target);
-int32_t mg_upstream_method(struct mg_request *request, uint32_t generation, struct mg_text *method);
 /* Changes what routes match: request target and host, as if they had been received so. */
 int32_t mg_request_set_target(struct mg_request *request, uint32_t generation, const char *target,
                               uint32_t length);
@@ -466,11 +464,6 @@ uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const 
                  uint32_t count, uint32_t *order, uint32_t most);
 /* Writes 32 hexadecimal digits and a NUL to `out`. Below 0: out of memory. */
 int32_t mg_md5(const char *bytes, uint32_t length, char *out);
-/* Consistent hashing: writes to `order` the positions of the `most` nodes (32 at most) to which the
- * key belongs, best first, and returns how many. `seeds` tell nodes apart; the share of keys that a
- * node gets is proportional to its weight, which is above 0. */
-uint32_t mg_rank(const char *key, uint32_t length, const uint32_t *seeds, const double *weights,
-                 uint32_t count, uint32_t *order, uint32_t most);
 /* Writes the 32 bytes of the SHA-256 to `out`. Below 0: out of memory. */
 int32_t mg_sha256(const char *bytes, uint32_t length, char *out);
 /* 1 when both texts hold the same `length` bytes. */

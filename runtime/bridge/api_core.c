@@ -22,11 +22,6 @@ const char *mg_error_text(int32_t error)
   return err_text(error);
 }
 
-int32_t mg_error_status(int32_t error)
-{
-  return err_status(error);
-}
-
 int32_t mg_error_code(const char *name)
 {
 #define X(code, number, status, text)                                                              \

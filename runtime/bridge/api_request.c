@@ -168,15 +168,6 @@ int32_t mg_upstream_target(struct mg_request *request, uint32_t generation, stru
   return 1;
 }
 
-int32_t mg_upstream_method(struct mg_request *request, uint32_t generation, struct mg_text *method)
-{
-  struct exchange *exchange = find(request, generation);
-  if (!exchange)
-    return ERR_STALE;
-  *method = text_of(exchange, exchange->outgoing.method);
-  return 1;
-}
-
 int32_t mg_request_set_target(struct mg_request *request, uint32_t generation, const char *target,
                               uint32_t length)
 {

@@ -15,7 +15,18 @@ local PASSING = {
   ["down-recursion, restarting"] = true,
   ["retry recording"] = true,
   ["call unroll limit reached"] = true,
+  ["symbol not in cache"] = true, -- of a C function: it is there the next time
+  ["error thrown or hook called during recording"] = true,
+  -- A trace that began below pcall, before the one that begins above it was there.
+  ["NYI: return to lower frame"] = true,
 }
+
+--- Whether an abort for this reason is no loss.
+---@param reason string  as of jit.vmdef.traceerr
+---@return boolean
+function M.is_passing(reason)
+  return PASSING[reason] or false
+end
 
 local function name_of(code)
   local names = require("jit.vmdef").traceerr
