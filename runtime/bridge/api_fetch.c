@@ -165,7 +165,7 @@ static void start(struct mg_fetch *fetch, int want_fresh)
 {
   int fresh = 0;
   int err = pool_take(fetch->vm->pool, fetch->endpoint, &fetch->timeouts, &events, fetch,
-                      want_fresh, &fetch->peer, &fresh);
+                      want_fresh ? POOL_FRESH : POOL_ALIVE, &fetch->peer, &fresh);
   if (err < 0) {
     fetch->peer = NULL;
     finish(fetch, err);

@@ -350,8 +350,9 @@ void forward_start(struct exchange *exchange)
   if (record->tries > 0)
     record->tries--;
   stat_add(&all->stats.counts, STAT_ATTEMPTS, 1);
+  enum pool_want want = may_repeat(exchange, 1) ? POOL_ANY : POOL_ALIVE;
   int err = pool_take(all->pool, record->endpoint, &timeouts, &upstream_events, exchange,
-                      exchange->fresh_only, &exchange->upstream, &fresh);
+                      exchange->fresh_only ? POOL_FRESH : want, &exchange->upstream, &fresh);
   exchange->fresh_only = 0;
   exchange->fresh = (uint8_t)fresh;
   if (err < 0) {

@@ -268,19 +268,29 @@ static struct h1_client_config config_of(const struct endpoint *endpoint,
   };
 }
 
+static struct h1_client *take_idle(struct endpoint *endpoint, enum pool_want want)
+{
+  while (want != POOL_FRESH && !list_empty(&endpoint->idle)) {
+    struct h1_client *client = LIST_ENTRY(endpoint->idle.next, struct h1_client, pool_node);
+    leave(endpoint, client);
+    if (want == POOL_ANY || h1_client_is_alive(client))
+      return client;
+    h1_client_close(client);
+  }
+  return NULL;
+}
+
 int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeouts,
-              const struct http_events *events, void *exchange, int want_fresh,
+              const struct http_events *events, void *exchange, enum pool_want want,
               struct http_peer **out, int *fresh)
 {
   if (number < 0 || (uint32_t)number >= pool->count)
     return ERR_NO_ENDPOINT;
   struct endpoint *endpoint = pool->endpoints[number];
   struct h1_client_config config = config_of(endpoint, timeouts);
-  struct h1_client *client = NULL;
-  *fresh = want_fresh || list_empty(&endpoint->idle);
-  if (!*fresh) {
-    client = LIST_ENTRY(endpoint->idle.next, struct h1_client, pool_node);
-    leave(endpoint, client);
+  struct h1_client *client = take_idle(endpoint, want);
+  *fresh = !client;
+  if (client) {
     h1_client_take(client, events, exchange, &config);
     *out = &client->conn.peer;
     return 0;

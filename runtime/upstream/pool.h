@@ -29,9 +29,16 @@ int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
 /* Undoes one pool_endpoint. A number that nobody has is given to another endpoint after ten minutes:
  * longer than a request of an old snapshot takes to choose. */
 void pool_release(struct pool *pool, int endpoint);
+/* Which connection does. */
+enum pool_want {
+  POOL_ANY,
+  POOL_ALIVE, /* a kept one is looked at first: for requests that must not be sent twice */
+  POOL_FRESH
+};
+
 /* An idle connection, or a new one: `*fresh` tells. For a new one on_ready or on_abort follows. */
 MG_MUST_USE int pool_take(struct pool *pool, int endpoint, const struct pool_timeouts *timeouts,
-                          const struct http_events *events, void *exchange, int want_fresh,
+                          const struct http_events *events, void *exchange, enum pool_want want,
                           struct http_peer **out, int *fresh);
 /* "address:port" of an endpoint, borrowed; "" for an unknown number. */
 const char *pool_name(const struct pool *pool, int endpoint);

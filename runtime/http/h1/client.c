@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/client.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -388,6 +390,16 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
     h1_client_close(client);
   }
   return err;
+}
+
+int h1_client_is_alive(const struct h1_client *client)
+{
+  char byte;
+  uv_os_fd_t fd;
+  if (uv_fileno(&client->conn.stream.handle, &fd) < 0)
+    return 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,

@@ -54,6 +54,9 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
 /* Gives an idle connection to an exchange; it may send at once. */
 void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
                     const struct h1_client_config *config);
+/* Asks the kernel whether the upstream has closed an idle connection, or sent what nobody asked for,
+ * before the loop has heard of it. */
+int h1_client_is_alive(const struct h1_client *client);
 struct h1_client *h1_client_of(struct http_peer *peer);
 void h1_client_close(struct h1_client *client);
 
