@@ -308,7 +308,8 @@ static void on_ready(struct http_peer *peer)
     exchange->record.connect_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
   int more = exchange->request.body_len != 0;
   exchange->outgoing.body_len = exchange->request.body_len;
-  if (exchange->request_done && !exchange->body_dropped) {
+  /* A body that is there has a length; only chunks carry trailers behind them. */
+  if (exchange->request_done && !exchange->body_dropped && exchange->request_trailers.count == 0) {
     exchange->outgoing.body_len = (int64_t)exchange->body.len;
     more = more || exchange->body.len > 0;
   }
