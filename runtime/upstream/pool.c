@@ -78,16 +78,22 @@ static void on_idle(struct h1_client *client)
   tell(endpoint->pool);
 }
 
+static void on_closing(struct h1_client *client)
+{
+  struct endpoint *endpoint = client->pool;
+  if (endpoint) /* NULL while it is being opened */
+    leave(endpoint, client);
+}
+
 static void on_gone(struct h1_client *client)
 {
   struct endpoint *endpoint = client->pool;
-  leave(endpoint, client);
   endpoint->open_count--;
   endpoint->pool->open_count--;
   tell(endpoint->pool);
 }
 
-static const struct h1_client_owner owner = { on_idle, on_gone };
+static const struct h1_client_owner owner = { on_idle, on_closing, on_gone };
 
 int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
 {

@@ -68,6 +68,7 @@ void h1_client_close(struct h1_client *client)
   if (client->state == CLOSING)
     return;
   enter(client, CLOSING);
+  client->owner->on_closing(client);
   stream_close(&client->conn.stream);
 }
 
