@@ -500,8 +500,13 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
     end_body_wait(exchange, ERR_BODY_TOO_LARGE);
     return;
   }
-  if (exchange->upstream_ready)
+  if (exchange->upstream_ready) {
     forward_request(exchange);
+  } else if (exchange->state == EX_REQUEST && !exchange->waiting &&
+             exchange->body.len > GATHER_BYTES) {
+    peer->ops->read(peer, 0);
+    forward_start(exchange);
+  }
 }
 
 static void on_complete(struct http_peer *peer)
