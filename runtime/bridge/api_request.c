@@ -253,7 +253,10 @@ static void on_body(void *data, int err)
 
 static void cancel_body(struct task *task)
 {
-  task->exchange->body_fn = NULL;
+  struct exchange *exchange = task->exchange;
+  exchange->body_fn = NULL;
+  if (exchange->state == EX_REQUEST && exchange->client)
+    exchange->client->ops->read(exchange->client, 0); /* nothing bounds it any more */
 }
 
 int32_t mg_body_wait(struct mg_vm *vm, struct mg_request *request, uint32_t generation,

@@ -141,6 +141,8 @@ void task_run(struct task *task, int args)
   struct task *outer = vm->current;
   for (;;) {
     vm->current = task;
+    if (task->exchange && task->exchange->texts_base)
+      exchange_rebase(task->exchange); /* a head may have grown while it waited */
     watch_enter(vm);
     int status = lua_resume(task->lua, args);
     watch_leave(vm);

@@ -245,6 +245,8 @@ static void end_body_wait(struct exchange *exchange, int err)
 void exchange_finish(struct exchange *exchange, int keep)
 {
   forward_drop(exchange);
+  if (exchange->texts_base)
+    exchange_rebase(exchange); /* it may end in the middle of a head */
   exchange->record.total_s = (double)(uv_hrtime() - exchange->started_ns) / 1e9;
   exchange_enter(exchange, EX_LOG);
   struct http_peer *client = exchange->client;
@@ -498,8 +500,13 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
     end_body_wait(exchange, ERR_BODY_TOO_LARGE);
     return;
   }
-  if (exchange->upstream_ready)
+  if (exchange->upstream_ready) {
     forward_request(exchange);
+  } else if (exchange->state == EX_REQUEST && !exchange->waiting &&
+             exchange->body.len > GATHER_BYTES) {
+    peer->ops->read(peer, 0);
+    forward_start(exchange);
+  }
 }
 
 static void on_complete(struct http_peer *peer)
@@ -509,7 +516,10 @@ static void on_complete(struct http_peer *peer)
   exchange->feeding = 0;
   if (exchange->state == EX_HEAD) {
     start(exchange);
-  } else if (exchange->body_fn && exchange->state == EX_REQUEST) {
+    return;
+  }
+  exchange_rebase(exchange); /* there may be trailers */
+  if (exchange->body_fn && exchange->state == EX_REQUEST) {
     end_body_wait(exchange, 0);
   } else if (exchange->state == EX_REQUEST && !exchange->waiting) {
     forward_start(exchange); /* the body was to be gathered first */
@@ -551,6 +561,7 @@ static void on_turn(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
   exchange->feeding = 0;
+  exchange_rebase(exchange);
   if (exchange->upstream_ready && exchange->upstream->ops->flush(exchange->upstream) < 0)
     answer_abort(exchange, ERR_UPSTREAM_CLOSED);
 }

@@ -280,6 +280,7 @@ static void on_turn(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
   struct http_peer *client = exchange->client;
+  exchange_rebase(exchange);
   if (exchange->state >= EX_ANSWER && client->ops->flush(client) < 0)
     exchange_finish(exchange, 0);
 }

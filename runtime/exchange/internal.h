@@ -9,6 +9,7 @@
 enum {
   HIGH_WATER_BYTES = 128 * 1024,
   REPLAY_BYTES = 64 * 1024,
+  GATHER_BYTES = 4 * 1024 * 1024, /* of a body that is to be whole first; then it streams */
   DRAIN_BYTES = 256 * 1024,
   INTERIMS_MAX = 32
 };

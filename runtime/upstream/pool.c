@@ -78,11 +78,9 @@ static void on_idle(struct h1_client *client)
   tell(endpoint->pool);
 }
 
-static void on_closing(struct h1_client *client)
+static void on_leave(struct h1_client *client)
 {
-  struct endpoint *endpoint = client->pool;
-  if (endpoint) /* NULL while it is being opened */
-    leave(endpoint, client);
+  leave(client->pool, client);
 }
 
 static void on_gone(struct h1_client *client)
@@ -93,7 +91,7 @@ static void on_gone(struct h1_client *client)
   tell(endpoint->pool);
 }
 
-static const struct h1_client_owner owner = { on_idle, on_closing, on_gone };
+static const struct h1_client_owner owner = { on_idle, on_leave, on_gone };
 
 int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
 {

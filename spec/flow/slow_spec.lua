@@ -8,7 +8,7 @@ local t = require("moongate.test")
 
 local BIG = 64 * 1048576
 local PIECE = ("0123456789abcdef"):rep(4096)
-local BOUND = 8 * 1048576
+local BOUND = 16 * 1048576
 
 describe("when a side is slow, the gateway", function()
   local gateway, app, client
@@ -28,6 +28,7 @@ describe("when a side is slow, the gateway", function()
           tries = 1 }
         mg.route({ path = "/", to = "${app}" })
         mg.route({ path = "/quick", to = "${app}", settings = quick })
+        mg.route({ path = "/gathered", to = "${app}", settings = { buffer_request = true } })
       ]],
     }):start()
     app = gateway:upstream("app")
@@ -143,6 +144,24 @@ describe("when a side is slow, the gateway", function()
     local response = t.http1.read_response(conn)
     assert.are.equal(200, response.status)
     assert.are.equal("done", response.body)
+  end)
+
+  it("gathers a body before it goes on, and streams one that is too large for that", function()
+    local conn = client:raw()
+    conn:write("PUT /gathered HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
+    mg.task.sleep("50ms")
+    assert.are.equal(0, #app.requests)
+    conn:write("dy")
+    assert.are.equal("body", t.http1.read_response(conn).body)
+
+    local before, progress = memory.resident(gateway), {}
+    app.eager = true
+    app:answer({ delay = "200ms", body = "done", close = true })
+    conn:write(("PUT /gathered HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"):format(BIG))
+    mg.task.spawn(pour, conn, progress, plain)
+    assert.is_true(stalled(progress))
+    assert.is_true(is_bounded(before))
+    assert.are.equal("done", t.http1.read_response(conn).body)
   end)
 
   it("answers 504 when the backend does not take the request", function()

@@ -67,8 +67,9 @@ void h1_client_close(struct h1_client *client)
 {
   if (client->state == CLOSING)
     return;
+  if (client->state == IDLE)
+    client->owner->on_leave(client);
   enter(client, CLOSING);
-  client->owner->on_closing(client);
   stream_close(&client->conn.stream);
 }
 

@@ -14,9 +14,9 @@ struct h1_client;
 struct h1_client_owner {
   /* The response is whole and the connection may serve again: put it into a pool. */
   void (*on_idle)(struct h1_client *client);
-  /* It begins to close: it leaves the pool if it is there. */
-  void (*on_closing)(struct h1_client *client);
-  /* Its memory goes when this returns. */
+  /* An idle connection closes: nobody may take it any more. */
+  void (*on_leave)(struct h1_client *client);
+  /* Leaves the pool if it is there; its memory goes when this returns. */
   void (*on_gone)(struct h1_client *client);
 };
 

@@ -152,6 +152,13 @@ static const struct http_message *on_begin(struct h1_parser *parser)
   return server->owner->events->on_begin(&server->conn.peer);
 }
 
+/* An exchange that is over takes its message with it, so nothing more may be parsed into that: of what
+ * it did not read, the connection drops the rest. */
+static int go_on(const struct h1_server *server)
+{
+  return server->conn.peer.owner ? 0 : ERR_CLIENT_GONE;
+}
+
 static int on_head(struct h1_parser *parser)
 {
   struct h1_server *server = of_parser(parser);
@@ -163,22 +170,19 @@ static int on_head(struct h1_parser *parser)
   server->paused = 0;
   enter(server, BODY);
   server->conn.peer.events->on_head(&server->conn.peer);
-  return server->state == CLOSING ? ERR_CLIENT_GONE : 0;
+  return go_on(server);
 }
 
 static int on_body(struct h1_parser *parser, const char *data, size_t len)
 {
   struct h1_server *server = of_parser(parser);
-  if (server->conn.peer.owner)
-    server->conn.peer.events->on_body(&server->conn.peer, data, len);
-  return server->state == CLOSING ? ERR_CLIENT_GONE : 0;
+  server->conn.peer.events->on_body(&server->conn.peer, data, len);
+  return go_on(server);
 }
 
 static int on_complete(struct h1_parser *parser)
 {
   struct h1_server *server = of_parser(parser);
-  if (server->state != BODY)
-    return 0; /* the answer went out before the body's end */
   enter(server, ANSWERING);
   server->conn.peer.events->on_complete(&server->conn.peer);
   return 0;
