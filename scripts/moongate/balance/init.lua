@@ -112,6 +112,16 @@ local function refresh(self)
   end
 end
 
+-- Works out what is live when health has changed, or a time in it has come.
+local function keep_fresh(self)
+  if
+    self.epoch ~= self.registry.epoch
+    or self.refresh_at < NEVER and self.now() >= self.refresh_at
+  then
+    refresh(self)
+  end
+end
+
 -- --- balancers ---------------------------------------------------------------
 
 -- Endpoints of the service by name, those that are there already being the same tables as before.
@@ -273,18 +283,22 @@ end
 ---@return string? cookie_or_error
 ---@return "no_endpoint"? code
 function Balancer:pick(request, generation, tried, key)
-  if
-    self.epoch ~= self.registry.epoch
-    or self.refresh_at < NEVER and self.now() >= self.refresh_at
-  then
-    refresh(self)
-  end
+  keep_fresh(self)
   if #self.live == 0 then
     return nil, "no endpoint is available", "no_endpoint"
   elseif self.affinity then
     return affinity.choose(self, request, generation, tried)
   end
   return self.algorithm.choose(self, tried, key)
+end
+
+--- What `pick` picks from: endpoints, and in the same order their weights of now. Valid until the
+--- next call.
+---@return moongate.Endpoint[] live
+---@return number[] weights
+function Balancer:current()
+  keep_fresh(self)
+  return self.live, self.weights
 end
 
 --- A try begins. Each `begin` has one `done`.

@@ -7,6 +7,7 @@ local bit = require("bit")
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local candidates = require("moongate.hooks.candidates")
 local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
 local layout = require("moongate.snapshot.layout")
@@ -92,6 +93,34 @@ local function run_hooks(list, hook, ctx)
   return true
 end
 
+local function no_candidate(entry, ctx, value)
+  local text = "the hook returned %s; it returns one of the candidates, its position, or nothing"
+  report(entry, "balance", ctx, text:format(tostring(value)))
+end
+
+-- Asks the plugins for the endpoint of the next attempt: the first that names one decides. Without
+-- a word of theirs, or when they fail, the service's own algorithm does. False: the request is to
+-- fail.
+local function run_balance(list, ctx, choice, attempt)
+  for i = 1, #list do
+    local entry = list[i]
+    ctx.plugin_name, ctx.running = entry.plugin.name, entry
+    local ok, result = xpcall(entry.fn, describe, ctx, entry.conf, choice, attempt)
+    local endpoint = ok and result ~= nil and candidates.chosen(choice, result)
+    if endpoint then
+      return endpoint
+    elseif not ok then
+      report(entry, "balance", ctx, result)
+    elseif result ~= nil then
+      no_candidate(entry, ctx, result)
+      ok = false
+    end
+    if not ok and entry.plugin.on_error == "fail_closed" then
+      return false
+    end
+  end
+end
+
 -- --- requests ----------------------------------------------------------------
 
 local function context(state, request, generation)
@@ -135,7 +164,15 @@ end
 
 --- Chooses the endpoint of the next attempt.
 local function choose(request, generation, plan, service_id, state)
-  local endpoint, code = upstreams.choose(request, generation, service_id, state)
+  local chosen
+  local choice = plan.balance and upstreams.candidates(request, service_id, state)
+  if choice then
+    chosen = run_balance(plan.balance, state.ctx, choice, request.attempts + 1)
+    if chosen == false then
+      return refuse(request, SCRIPT)
+    end
+  end
+  local endpoint, code = upstreams.choose(request, generation, service_id, state, chosen)
   if not endpoint then
     return refuse(request, code or NO_ENDPOINT)
   end

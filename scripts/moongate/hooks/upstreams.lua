@@ -6,6 +6,7 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local balance = require("moongate.balance")
+local candidates = require("moongate.hooks.candidates")
 local errors = require("moongate.api.errors")
 local json = require("moongate.api.json")
 local reader = require("moongate.snapshot.reader")
@@ -35,6 +36,7 @@ local balancers = balance.new({
   end,
 })
 M.balancers = balancers
+candidates.now = balancers.now
 
 -- Which balancers must hear how an attempt went.
 local observed = setmetatable({}, { __mode = "k" })
@@ -104,13 +106,12 @@ upstream_part.services = {
 
 -- --- attempts ----------------------------------------------------------------
 
-local function end_attempt(request, state, outcome)
+local function end_attempt(state, outcome)
   local endpoint = state.endpoint
   if endpoint then
     state.endpoint = nil
     state.balancer:done(endpoint, outcome, C.mg_time_monotonic() - state.attempt_at)
   end
-  return request
 end
 
 -- The pool's number is kept with the endpoint, for as long as its service asks for the same TLS.
@@ -155,15 +156,12 @@ local function remember(request, state, balancer, endpoint)
   request.stages = bit.bor(request.stages, LOG_BIT)
 end
 
-local function from_balancer(request, generation, balancer, state)
-  local tried
-  if state then
-    if state.endpoint then
-      end_attempt(request, state, "failed")
-    end
-    tried = state.tried
+local function from_balancer(request, generation, balancer, state, chosen)
+  local tried = state and state.tried
+  local endpoint, cookie = chosen, nil
+  if not endpoint then
+    endpoint, cookie = pick(request, generation, balancer, tried)
   end
-  local endpoint, cookie = pick(request, generation, balancer, tried)
   if not endpoint then
     return nil, NO_ENDPOINT
   end
@@ -182,6 +180,15 @@ local function from_balancer(request, generation, balancer, state)
   return number_of(endpoint, balancer)
 end
 
+-- Id and part of the service that the request goes to: of its route, or what a hook chose instead.
+local function target_of(request, service_id, state)
+  local upstream = state and state.ctx and state.ctx.upstream
+  if upstream and upstream.service then
+    return id_of(request.snapshot, upstream.service)
+  end
+  return service_id, reader.service(request.snapshot, service_id)
+end
+
 --- Whether the choice among a service's endpoints has to be kept until the request ends.
 ---@return boolean
 function M.needs_state(snapshot, service_id)
@@ -193,31 +200,44 @@ function M.needs_state(snapshot, service_id)
   return balancer.affinity ~= nil or is_observed(balancer)
 end
 
+--- What a balance hook may choose from; nil when the request goes to one address, or to no service.
+---@param request ffi.cdata*
+---@param service_id integer  of the route
+---@param state table
+---@return moongate.Candidate[]?
+function M.candidates(request, service_id, state)
+  local id, service = target_of(request, service_id, state)
+  if state.ctx.upstream.address or not service then
+    return nil
+  end
+  local balancer = balancers:of(service, id)
+  observed[balancer] = true -- so that `inflight` is true from now on
+  local live, weights = balancer:current()
+  return candidates.list(live, weights, state.tried)
+end
+
 --- The pool's number of the endpoint for the next attempt, or nil and the error code.
 ---@param request ffi.cdata*
 ---@param generation integer
 ---@param service_id integer  of the route
 ---@param state table?
+---@param chosen moongate.Endpoint?  by a balance hook
 ---@return integer? endpoint
 ---@return integer? code
-function M.choose(request, generation, service_id, state)
+function M.choose(request, generation, service_id, state, chosen)
   local upstream = state and state.ctx and state.ctx.upstream
   if upstream and upstream.address then
     -- Given back at once: the connection is made before the number could go to another.
     local number = C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
     C.mg_endpoint_release(vm, number)
     return number
-  elseif upstream and upstream.service then
-    service_id = id_of(request.snapshot, upstream.service)
-    if not service_id then
-      return nil, NO_ENDPOINT
-    end
   end
-  local service = reader.service(request.snapshot, service_id)
+  local id, service = target_of(request, service_id, state)
   if not service then
     return nil, NO_ENDPOINT
   end
-  local number, code = from_balancer(request, generation, balancers:of(service, service_id), state)
+  local balancer = balancers:of(service, id)
+  local number, code = from_balancer(request, generation, balancer, state, chosen)
   if number and number < 0 then
     return nil, number
   end
@@ -234,12 +254,13 @@ end
 ---@param service_id integer  of the route
 ---@param state table
 function M.retry(request, service_id, state)
+  end_attempt(state, "failed")
   if state.tried then
     return
   end
   state.tried = {}
-  local service = reader.service(request.snapshot, service_id)
-  for _, endpoint in ipairs(service and balancers:of(service, service_id).endpoints or {}) do
+  local id, service = target_of(request, service_id, state)
+  for _, endpoint in ipairs(service and balancers:of(service, id).endpoints or {}) do
     if endpoint.number == request.endpoint then
       state.tried[endpoint] = true
     end
@@ -266,7 +287,7 @@ function M.done(request, state)
   elseif request.upstream_status > 0 then
     outcome = "ok"
   end
-  end_attempt(request, state, outcome)
+  end_attempt(state, outcome)
 end
 
 return M

@@ -105,8 +105,31 @@ end
 
 -- --- harness -----------------------------------------------------------------
 
+---@class moongate.test.HarnessOptions
+---@field settings table?     of the route
+---@field route table?        path
+---@field upstreams integer?  servers behind the service, 1 unless given: `h.servers`
+---@field service table?      further fields of the service
+
 local Harness = {}
 Harness.__index = Harness
+
+-- One service; `options.service` has further fields of it.
+local function service_of(self, name, options)
+  local service = {
+    name = name,
+    endpoints = {},
+    protocol = "http",
+    balance = { algorithm = "round_robin" },
+  }
+  for i, server in ipairs(self.servers) do
+    service.endpoints[i] = { address = "127.0.0.1", port = server.port, weight = 1 }
+  end
+  for key, value in pairs(options.service or {}) do
+    service[key] = value
+  end
+  return service
+end
 
 local function model_of(self, number, instances, options)
   local name = "upstream-" .. number
@@ -127,12 +150,7 @@ local function model_of(self, number, instances, options)
       },
     },
     services = {
-      [name] = {
-        name = name,
-        endpoints = { { address = "127.0.0.1", port = self.server.port, weight = 1 } },
-        protocol = "http",
-        balance = { algorithm = "round_robin" },
-      },
+      [name] = service_of(self, name, options),
     },
     certificates = {},
     settings = {},
@@ -175,7 +193,9 @@ end
 
 function Harness:close()
   state.forget(self)
-  self.server:close()
+  for _, server in ipairs(self.servers) do
+    server:close()
+  end
   for _, plugin in ipairs(self.generation.plugins) do
     if plugin.unload then
       plugin.unload(generation.worker_view)
@@ -185,15 +205,20 @@ end
 
 --- Several plugins, in the order that their stages give.
 ---@param wanted { [1]: string|table, [2]: table? }[]  name, path or plugin, and its configuration
----@param options { settings: table?, route: table? }?
+---@param options moongate.test.HarnessOptions?
 ---@return moongate.test.Harness
 function M.plugins(wanted, options)
   local number = begin()
   http.install()
   local made, instances = generation_of(number, wanted)
-  local self = setmetatable({ generation = made, server = upstream.new() }, Harness)
+  options = options or {}
+  local self = setmetatable({ generation = made, servers = {} }, Harness)
+  for i = 1, options.upstreams or 1 do
+    self.servers[i] = upstream.new()
+  end
+  self.server = self.servers[1]
   self.requests = self.server.requests
-  local model = model_of(self, number, instances, options or {})
+  local model = model_of(self, number, instances, options)
   local snapshot, _, faults = publisher:build(model)
   self.snapshot = ffi.gc(snapshot, C.mg_snapshot_unref)
   if faults[1] then
@@ -205,7 +230,7 @@ end
 --- One plugin.
 ---@param plugin string|table  a name, a path to its file, or what mg.plugin takes
 ---@param conf table?
----@param options { settings: table?, route: table?, others: table[]? }?
+---@param options moongate.test.HarnessOptions|{ others: table[]? }|nil
 ---@return moongate.test.Harness
 function M.plugin(plugin, conf, options)
   local wanted = { { plugin, conf } }
