@@ -15,6 +15,10 @@
 #include "tls/client.h"
 #include "tls/server.h"
 
+enum {
+  UNLOAD_MS = 5000
+};
+
 /* connections */
 
 static void on_gone(struct h1_server *server)
@@ -166,6 +170,24 @@ static void close_rest(struct worker *worker)
   }
 }
 
+void mg_unloaded(struct mg_vm *vm)
+{
+  struct worker *worker = vm->owner;
+  worker->unloaded = 1;
+}
+
+/* Scripts end after the last request, in a task that may wait, though not for ever. */
+static int is_unloaded(struct worker *worker)
+{
+  if (worker->index == 0)
+    return 1;
+  if (worker->unload_ms == 0) {
+    worker->unload_ms = worker->drained_ms;
+    worker->unloaded = vm_start(&worker->vm, "unload", 0, NULL) < 0; /* logged there */
+  }
+  return worker->unloaded || worker->drained_ms - worker->unload_ms >= UNLOAD_MS;
+}
+
 static void on_drain_tick(uv_timer_t *timer)
 {
   struct worker *worker = timer->data;
@@ -181,6 +203,8 @@ static void on_drain_tick(uv_timer_t *timer)
     if (worker->exchanges.stats.active > 0 && worker->drained_ms < 20000)
       return; /* their stages end within their deadline */
   }
+  if (!is_unloaded(worker))
+    return;
   worker->state = WORKER_CLOSING;
   close_rest(worker);
 }

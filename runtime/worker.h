@@ -74,6 +74,8 @@ struct worker {
   uint64_t open;           /* connections of clients */
   _Atomic uint64_t serves; /* number of the snapshot that new requests get */
   unsigned drained_ms;
+  unsigned unload_ms; /* of drained_ms, when scripts were told to end; 0: not yet */
+  int unloaded;       /* they have ended */
 };
 
 /* A socket that was bound before its worker runs. */

@@ -614,6 +614,8 @@ int32_t mg_report(struct mg_vm *vm, const char *text, uint32_t length);
 void mg_log_reopen(struct mg_vm *vm);
 /* Stops accepting, lets requests end for at most `seconds`, then the process ends with `code`. */
 void mg_drain(struct mg_vm *vm, double seconds, int32_t code);
+/* For workers: what scripts do at the end is done. */
+void mg_unloaded(struct mg_vm *vm);
 /* Writes to standard output or, with `error`, standard error. */
 void mg_write(int32_t error, const char *text, uint32_t length);
 /* cdef-end */

@@ -54,6 +54,7 @@ if host.role == "worker" then
 
   request_stopped = hooks.stopped
   M.worker = worker.open
+  M.unload = worker.close
 
   --- A snapshot is to be served from the next request on.
   function M.adopt(pointer)

@@ -104,4 +104,10 @@ function M.open()
   return 0
 end
 
+--- Runs as a task, once the last request has ended and before the thread ends.
+function M.close()
+  generation.close(hooks.generation())
+  C.mg_unloaded(vm)
+end
+
 return M

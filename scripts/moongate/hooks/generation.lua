@@ -112,6 +112,13 @@ local function unload(generation)
   end
 end
 
+--- Runs `unload` hooks, ends timers. Waits.
+---@param generation table
+function M.close(generation)
+  pcall(task.contain, unload, generation) -- what is stopped there is logged there
+  timer.release(generation.timers)
+end
+
 --- Ends a generation, once no request holds it: `unload` hooks run, compiled code that refers to it
 --- goes.
 ---@param generation table
@@ -121,8 +128,7 @@ function M.retire(generation, is_held)
     while is_held and is_held(generation) do
       task.sleep(HELD_SECONDS)
     end
-    pcall(task.contain, unload, generation) -- what is stopped there is logged there
-    timer.release(generation.timers)
+    M.close(generation)
     -- Traces pin the prototypes of the old code: without this, memory grows with each reload.
     jit.flush()
   end)
