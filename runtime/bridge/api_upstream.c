@@ -16,7 +16,7 @@ struct resolution {
 int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
                     struct mg_tls_client *tls)
 {
-  char text[108];
+  char text[128];
   if (length >= sizeof(text) || port > 65535)
     return UV_EINVAL;
   memcpy(text, address, length);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/err.h"
 
@@ -13,8 +14,11 @@ enum {
   TUNNEL_MS = 3600000,
   ENDPOINTS_MAX = 1 << 20,
   BUCKETS = 4096,
-  REUSE_MS = 600000
+  REUSE_MS = 600000,
+  NAME_BYTES = 128 /* "unix:" and a path, or an address and a port */
 };
+
+static const char UNIX[] = "unix:";
 
 struct endpoint {
   struct pool *pool;
@@ -29,7 +33,7 @@ struct endpoint {
   uint32_t uses;
   uint32_t open_count;
   uint32_t idle_count;
-  char name[64];
+  char name[NAME_BYTES];
 };
 
 struct pool {
@@ -137,8 +141,25 @@ void pool_free(struct pool *pool)
   free(pool);
 }
 
+static int is_unix(const char *address)
+{
+  return strncmp(address, UNIX, sizeof(UNIX) - 1) == 0;
+}
+
+static int parse_path(const char *path, struct sockaddr_un *out)
+{
+  size_t len = strlen(path);
+  if (path[0] != '/' || len >= sizeof(out->sun_path))
+    return UV_EINVAL;
+  out->sun_family = AF_UNIX;
+  memcpy(out->sun_path, path, len + 1);
+  return 0;
+}
+
 static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *out)
 {
+  if (is_unix(address))
+    return parse_path(address + sizeof(UNIX) - 1, (struct sockaddr_un *)out);
   int err = uv_ip4_addr(address, port, (struct sockaddr_in *)out);
   return err < 0 ? uv_ip6_addr(address, port, (struct sockaddr_in6 *)out) : 0;
 }
@@ -213,9 +234,12 @@ static int add_endpoint(struct pool *pool, struct endpoint **out)
 int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
                   int (*secure)(struct stream *stream, void *data), void *secure_data)
 {
-  char name[64];
+  char name[NAME_BYTES];
   struct sockaddr_storage addr = { 0 };
-  (void)snprintf(name, sizeof(name), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
+  if (is_unix(address))
+    (void)snprintf(name, sizeof(name), "%s", address);
+  else
+    (void)snprintf(name, sizeof(name), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
   struct endpoint *endpoint = find(pool, name, secure_data);
   if (endpoint) {
     list_remove(&endpoint->node);

@@ -22,8 +22,8 @@ void pool_drain(struct pool *pool);
 void pool_free(struct pool *pool);
 /* What is kept of idle connections, for each endpoint; how long a tunnel may be silent. */
 void pool_configure(struct pool *pool, uint32_t idle_count, uint64_t idle_ms, uint64_t tunnel_ms);
-/* The number of an endpoint, which is the caller's until pool_release; UV_EINVAL when `address` is no
- * IP address. `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
+/* The number of an endpoint, which is the caller's until pool_release; UV_EINVAL when `address` is
+ * neither an IP address nor `unix:/path`, which has no port. `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
 int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
                   int (*secure)(struct stream *stream, void *data), void *secure_data);
 /* Undoes one pool_endpoint. A number that nobody has is given to another endpoint after ten minutes:
@@ -40,7 +40,7 @@ enum pool_want {
 MG_MUST_USE int pool_take(struct pool *pool, int endpoint, const struct pool_timeouts *timeouts,
                           const struct http_events *events, void *exchange, enum pool_want want,
                           struct http_peer **out, int *fresh);
-/* "address:port" of an endpoint, borrowed; "" for an unknown number. */
+/* "address:port" of an endpoint, or "unix:/path", borrowed; "" for an unknown number. */
 const char *pool_name(const struct pool *pool, int endpoint);
 
 #endif

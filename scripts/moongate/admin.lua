@@ -5,6 +5,7 @@ local C = require("moongate.api.core")
 local ctx_object = require("moongate.api.ctx")
 local errors = require("moongate.api.errors")
 local explain = require("moongate.explain")
+local json = require("moongate.api.json")
 local log = require("moongate.api.log")
 local metrics = require("moongate.admin.metrics")
 local process = require("moongate.control.process")
@@ -46,7 +47,7 @@ pages["/snapshot"] = function(ctx)
   if not summary then
     ctx:respond(503, "no snapshot yet\n")
   end
-  local page = { serves = process.serves() }
+  local page = { serves = process.serves(), health = json.array(gateway.health:states()) }
   for key, value in pairs(summary) do
     page[key] = value
   end

@@ -58,6 +58,10 @@ local function use(number)
   end
 end
 
+function handlers.health(message)
+  upstreams.balancers:mark(message.service, message.address, message.port, message.healthy)
+end
+
 function handlers.settings(message)
   settings.apply(message.values)
 end

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -365,6 +366,14 @@ static const struct http_ops ops = {
   .tunnel_end = tunnel_end,
 };
 
+static int open_stream(struct h1_client *client, int family)
+{
+  struct net_loop *loop = client->conn.loop;
+  struct stream *stream = &client->conn.stream;
+  return family == AF_UNIX ? stream_init_pipe(stream, loop->uv, &stream_events, &loop->read_buf)
+                           : stream_init(stream, loop->uv, &stream_events, &loop->read_buf);
+}
+
 int h1_client_open(struct h1_client **out, struct net_loop *loop,
                    const struct h1_client_config *config, const struct h1_client_owner *owner,
                    const struct sockaddr *addr, const struct http_events *events, void *exchange)
@@ -378,7 +387,7 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
   client->conn.peer = (struct http_peer){ .ops = &ops, .events = events, .owner = exchange };
   list_init(&client->pool_node);
   h1_parser_init(&client->conn.parser, 1, &client->config.limits, &parser_events);
-  int err = stream_init(&client->conn.stream, loop->uv, &stream_events, &loop->read_buf);
+  int err = open_stream(client, addr->sa_family);
   if (err < 0) {
     free(client);
     return err;
@@ -386,7 +395,10 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
   deadline_add(&loop->deadlines, &client->deadline, on_deadline);
   arm(client, client->config.connect_ms);
   *out = client;
-  err = stream_connect(&client->conn.stream, addr);
+  if (addr->sa_family == AF_UNIX)
+    err = stream_connect_pipe(&client->conn.stream, ((const struct sockaddr_un *)addr)->sun_path);
+  else
+    err = stream_connect(&client->conn.stream, addr);
   if (err < 0) {
     client->conn.peer.owner = NULL;
     h1_client_close(client);

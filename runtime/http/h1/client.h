@@ -49,7 +49,7 @@ struct h1_client {
   uint8_t keep;      /* the response allows another request */
 };
 
-/* Connects; on_ready or on_abort of `events` follows, never from within. */
+/* Connects to an IP address or a unix socket; on_ready or on_abort of `events` follows, never from within. */
 int h1_client_open(struct h1_client **out, struct net_loop *loop,
                    const struct h1_client_config *config, const struct h1_client_owner *owner,
                    const struct sockaddr *addr, const struct http_events *events, void *exchange);

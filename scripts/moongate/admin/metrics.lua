@@ -124,6 +124,20 @@ local function add_configuration(page, gateway)
     "When a change was taken over last.", gateway.published_at or 0)
 end
 
+local function label(text)
+  return (text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }))
+end
+
+local function add_health(page, gateway)
+  local name = PREFIX .. "endpoint_healthy"
+  for _, state in ipairs(gateway and gateway.health:states() or {}) do
+    page:head(name, "gauge", "0 for an endpoint that its active health check takes out.")
+    local service, endpoint = label(state.service), label(state.endpoint)
+    local labels = ('service="%s",endpoint="%s"'):format(service, endpoint)
+    page:value(name, labels, state.healthy and 1 or 0)
+  end
+end
+
 local PROCESS = {
   { "cpu_seconds_total", "counter", "CPU time of the process." },
   { "resident_memory_bytes", "gauge", "Resident memory." },
@@ -190,6 +204,7 @@ function M.page(gateway)
   local page = setmetatable({}, Page)
   add_workers(page)
   add_configuration(page, gateway)
+  add_health(page, gateway)
   add_process(page)
   add_scripts(page)
   return table.concat(page, "\n") .. "\n"

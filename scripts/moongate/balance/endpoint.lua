@@ -6,9 +6,12 @@ local C = require("moongate.api.core")
 
 local M = {}
 
---- "address:port", with brackets around an IPv6 address.
+--- "address:port", with brackets around an IPv6 address; a unix socket's is its address.
 ---@return string
 function M.name(address, port)
+  if address:sub(1, 5) == "unix:" then
+    return address
+  end
   return (address:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(address, port)
 end
 
@@ -19,6 +22,7 @@ end
 ---@field zone? string
 ---@field seed integer  tells endpoints apart in consistent hashing
 ---@field number? integer  the upstream pool's, set by whoever asks the pool first
+---@field plain_number? integer  the same without TLS, where a service has both
 ---@field inflight integer
 ---@field ewma number  seconds
 ---@field touched number  when `ewma` was last brought up to date

@@ -43,6 +43,8 @@ Registry.__index = Registry
 ---@field random? fun(): number  in [0, 1)
 ---@field time? fun(): number  of day, seconds
 ---@field drop? fun(endpoint: moongate.Endpoint)  called for one that its service has no more
+---@field down? fun(balancer: moongate.Balancer, endpoint: moongate.Endpoint)  called for one that
+---  has failed too often
 ---@field worker? integer  a number that tells this worker from the others
 
 ---@param options moongate.BalanceOptions
@@ -55,9 +57,11 @@ function M.new(options)
     time = options.time or os.time,
     worker = options.worker or 0,
     drop = options.drop or function() end,
+    down = options.down or function() end,
     epoch = 0, -- changes whenever the health of some endpoint does
     balancers = {}, -- service id -> balancer
     known = {}, -- service name -> endpoint name -> endpoint
+    unhealthy = {}, -- service name -> endpoint name -> true, by an active check
   }, Registry)
 end
 
@@ -126,7 +130,7 @@ end
 
 -- Endpoints of the service by name, those that are there already being the same tables as before.
 local function adopt_endpoints(registry, self, list, is_newest)
-  local before = registry.known[self.name]
+  local before, unhealthy = registry.known[self.name], registry.unhealthy[self.name] or {}
   local now = registry.now()
   local current, fresh, old = {}, {}, {}
   self.endpoints, self.configured = {}, {}
@@ -140,6 +144,7 @@ local function adopt_endpoints(registry, self, list, is_newest)
       fresh[#fresh + 1] = endpoint
       -- All endpoints of a service that was not there before are equally new.
       endpoint.since = before and now or -NEVER
+      endpoint.healthy = not unhealthy[name]
     end
     current[name] = endpoint
     self.endpoints[i], self.configured[i] = endpoint, entry.weight
@@ -180,6 +185,7 @@ local function new_balancer(registry, service, is_newest)
     hash_key = balance.key, -- template of the text that `pick` is given as `key`
     subset_size = balance.subset_size or DEFAULT_SUBSET,
     affinity = rest.affinity,
+    protocol = rest.protocol,
     tls = rest.tls, -- what connections to its endpoints need; nil: plain
     health = {
       max_fails = health.max_fails or 0,
@@ -247,18 +253,22 @@ function Registry:sweep(is_gone)
   end
 end
 
---- Tells what an active check found out of the endpoint at an address, in all services.
+--- Tells what an active check of a service found out of the endpoint at an address, be it known
+--- here yet or not.
+---@param service string
 ---@param healthy boolean
-function Registry:mark(address, port, healthy)
+function Registry:mark(service, address, port, healthy)
   local name = endpoints.name(address, port)
-  for _, known in pairs(self.known) do
-    if known[name] then
-      self:mark_endpoint(known[name], healthy)
-    end
+  local marks = self.unhealthy[service] or {}
+  marks[name] = not healthy or nil
+  self.unhealthy[service] = next(marks) and marks
+  local endpoint = self.known[service] and self.known[service][name]
+  if endpoint then
+    self:mark_endpoint(endpoint, healthy)
   end
 end
 
---- The same for one endpoint of one service.
+--- The same for an endpoint that is known.
 ---@param endpoint moongate.Endpoint
 ---@param healthy boolean
 function Registry:mark_endpoint(endpoint, healthy)
@@ -320,6 +330,7 @@ function Balancer:done(endpoint, outcome, seconds)
   if outcome == "failed" then
     if endpoints.failed(endpoint, self.health, now) then
       self.registry.epoch = self.registry.epoch + 1
+      self.registry.down(self, endpoint)
     end
     return
   end

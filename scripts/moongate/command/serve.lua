@@ -222,6 +222,9 @@ function M.run(values, sources)
   sources.settings, sources.certificates = values.settings, values.certificates
   local self = gateway.new(sources)
   admin.serve(self)
+  process.on_stop = function()
+    self:stop_checks()
+  end
   process.on_exit = function()
     self:close()
   end

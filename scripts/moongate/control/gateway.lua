@@ -7,6 +7,7 @@ local ffi = require("ffi")
 local C = require("moongate.api.core")
 local control = require("moongate.control")
 local folder = require("moongate.control.source.folder")
+local health = require("moongate.control.health")
 local judge = require("moongate.control.judge")
 local log = require("moongate.api.log")
 local process = require("moongate.control.process")
@@ -39,6 +40,7 @@ function M.new(sources)
     publisher = publish.new(),
     watch = folder.watch(),
     resolver = resolver.new(),
+    health = health.new({ tell = process.health }),
     loaded = { plugins = {}, routes = {}, settings = {} },
     objects = {}, -- by manifest file
     reported = {},
@@ -216,6 +218,7 @@ local function publish_model(self, model)
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot = C.mg_snapshot_ref(snapshot)
   process.publish(snapshot, number)
+  self.health:update(model.services)
   local faults = all_faults(self, model, found)
   report_faults(self, faults)
   model.faults = faults
@@ -311,11 +314,22 @@ end
 ---@return moongate.Explainable?
 function Gateway:explainable()
   if self.model then
-    return { model = self.model, snapshot = self.snapshot, plugins = self.loaded.plugins }
+    return {
+      model = self.model,
+      snapshot = self.snapshot,
+      plugins = self.loaded.plugins,
+      health = self.health,
+    }
   end
 end
 
+--- No request comes any more: nothing need be known of endpoints.
+function Gateway:stop_checks()
+  self.health:close()
+end
+
 function Gateway:close()
+  self.health:close()
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot, self.model = nil, nil
   self.watch:close()

@@ -22,8 +22,10 @@ local state = {
   answers = {}, -- of workers to the generation being built
 }
 
---- Set by the command that runs: what SIGHUP and SIGUSR1 do, how long draining takes.
+--- Set by the command that runs: what SIGHUP and SIGUSR1 do, what ends when draining begins and
+--- when it is over, how long it takes.
 M.on_reload = nil
+M.on_stop = nil
 M.on_exit = nil
 M.shutdown_seconds = 240
 M.grace_seconds = 0
@@ -108,6 +110,20 @@ function M.settings(values)
   return broadcast({ kind = "settings", values = values })
 end
 
+--- Tells all workers what an active check of a service found out of an endpoint.
+---@param service string
+---@param endpoint { address: string, port: integer }
+---@param healthy boolean
+function M.health(service, endpoint, healthy)
+  return broadcast({
+    kind = "health",
+    service = service,
+    address = endpoint.address,
+    port = endpoint.port,
+    healthy = healthy,
+  })
+end
+
 -- Built by all workers, to be used with the next snapshot.
 local built
 
@@ -175,6 +191,9 @@ local function stop()
     return
   end
   state.stopping = true
+  if M.on_stop then
+    M.on_stop()
+  end
   log.info("stopping", { how = "draining", seconds = M.shutdown_seconds })
   task.spawn(function()
     task.sleep(M.grace_seconds)

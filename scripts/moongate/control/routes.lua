@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- mg.route declarations of scripts become hosts, routes and services of the model.
+local schema = require("moongate.api.schema")
 local url = require("moongate.api.url")
 
 local M = {}
@@ -16,9 +17,13 @@ local KEYS = {
   plugins = "table",
   settings = "table",
   balance = "string",
+  health = "table",
   priority = "number",
   name = "string",
 }
+
+-- "unix:", and what the kernel takes of a path.
+local UNIX_LENGTH_MAX = 5 + 107
 
 local MATCHES = { prefix = true, exact = true, regex = true }
 
@@ -49,13 +54,32 @@ local function check(declared)
   end
 end
 
+-- --- where to ----------------------------------------------------------------
+
+-- The socket of `unix:/path`, `http://unix:/path` or, as nginx writes it, `http://unix:/path:`.
+local function unix_target(text)
+  local path = text:match("^unix:(/[^:%s]+)$")
+  if path then
+    return { scheme = "http", host = "unix:" .. path, port = 0, name = "localhost" }
+  end
+  local scheme
+  scheme, path = text:match("^(https?)://unix:(/[^:%s]+):?$")
+  return path and { scheme = scheme, host = "unix:" .. path, port = 0, name = "localhost" }
+end
+
 local function targets(to)
   local list = type(to) == "table" and to or { to }
   local parsed = {}
   for i, text in ipairs(list) do
-    local one, err = url.parse(tostring(text))
+    text = tostring(text)
+    local one, err = unix_target(text), nil
     if not one then
-      return nil, ("to = %q: %s"):format(tostring(text), err)
+      one, err = url.parse(text)
+    end
+    if not one then
+      return nil, ("to = %q: %s"):format(text, err)
+    elseif #one.host > UNIX_LENGTH_MAX then
+      return nil, ("to = %q: the path of a socket has at most 107 bytes"):format(text)
     end
     parsed[i] = one
   end
@@ -63,7 +87,7 @@ local function targets(to)
 end
 
 local function is_address(host)
-  return host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:find(":", 1, true) ~= nil
+  return host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:find(":", 1, true) ~= nil -- or unix:
 end
 
 local function endpoints(parsed, resolve)
@@ -82,6 +106,76 @@ local function endpoints(parsed, resolve)
   end
   return list
 end
+
+-- --- health ------------------------------------------------------------------
+
+local s = schema
+
+local HEALTH = s.record({
+  path = s.path():description("asked of each endpoint; without it there are no active checks"),
+  host = s.header_value():len(1):description("Host of a check; the endpoint's address by default"),
+  status = s.one_of(s.status_code(), s.array(s.status_code()):len(1))
+    :description("what a healthy endpoint answers; 200 to 399 by default"),
+  interval = s.duration():default("5s"):between("100ms", "1h"),
+  timeout = s.duration():default("1s"):between("10ms", "1m"),
+  healthy = s.integer():default(2):between(1, 100):description("good checks until it is back"),
+  unhealthy = s.integer():default(3):between(1, 100):description("bad checks until it is out"),
+  max_fails = s.integer():default(0):between(0, 1000000)
+    :description("failed attempts within fail_timeout until it is left out; 0: never"),
+  fail_timeout = s.duration():default("10s"):between("1ms", "1d"),
+  slow_start = s.duration():default("0s"):between("0s", "1d")
+    :description("until an endpoint that is new or back has its full weight"),
+})
+local OF_CHECKS = { "host", "status", "interval", "timeout", "healthy", "unhealthy" }
+
+local function fault_text(faults)
+  local list = {}
+  for i, one in ipairs(faults) do
+    local hint = one.hint and "; " .. one.hint or ""
+    list[i] = one.path:gsub("^config", "health") .. ": " .. one.message .. hint
+  end
+  return table.concat(list, "; ")
+end
+
+local function check_without_path(value)
+  for _, key in ipairs(OF_CHECKS) do
+    if value[key] ~= nil and value.path == nil then
+      return ("health.%s is of checks, which need a path to ask for"):format(key)
+    end
+  end
+end
+
+--- What mg.route says of health, as a service of the model has it.
+---@param value table?
+---@return table? health
+---@return string? err
+local function health_of(value)
+  if value == nil then
+    return nil
+  end
+  local read, faults = HEALTH:read(value)
+  local err = read and check_without_path(value) or not read and fault_text(faults)
+  if err then
+    return nil, err
+  end
+  local status = read.status
+  return {
+    max_fails = read.max_fails,
+    fail_timeout_ms = read.fail_timeout * 1000,
+    slow_start_ms = read.slow_start * 1000,
+    active = read.path and {
+      path = read.path,
+      host = read.host,
+      status = type(status) == "number" and { status } or status,
+      interval_ms = read.interval * 1000,
+      timeout_ms = read.timeout * 1000,
+      healthy = read.healthy,
+      unhealthy = read.unhealthy,
+    } or nil,
+  }
+end
+
+-- --- routes ------------------------------------------------------------------
 
 local function plugins_of(list)
   local plugins = {}
@@ -111,11 +205,21 @@ local function route_of(declared)
   return route
 end
 
+local function tls_of(target)
+  if target.scheme == "https" then
+    return { verify = true, server_name = target.name or target.host }
+  end
+end
+
 -- A name that does not resolve leaves a service without endpoints, and a fault.
 local function service_of(declared, number, resolve, source)
   local value = declared.value
   local parsed, err = targets(value.to)
-  if not parsed then
+  local health
+  if parsed then
+    health, err = health_of(value.health)
+  end
+  if err then
     return nil, err
   end
   local list
@@ -124,8 +228,9 @@ local function service_of(declared, number, resolve, source)
     name = value.name or ("script-" .. number),
     endpoints = list or {},
     protocol = parsed[1].scheme,
-    tls = parsed[1].scheme == "https" and { verify = true, server_name = parsed[1].host } or nil,
+    tls = tls_of(parsed[1]),
     balance = { algorithm = value.balance or "round_robin" },
+    health = health,
     source = source,
   }, err
 end

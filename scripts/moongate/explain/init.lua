@@ -7,6 +7,7 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local balance = require("moongate.balance")
+local endpoints = require("moongate.balance.endpoint")
 local json = require("moongate.api.json")
 local plan = require("moongate.hooks.plan")
 local probe = require("moongate.explain.probe")
@@ -21,6 +22,7 @@ local ROUTE = ffi.typeof("const struct mg_route *")
 local HOOKS = {
   "rewrite",
   "access",
+  "balance",
   "upstream_request",
   "request_body",
   "response",
@@ -32,6 +34,7 @@ local HOOKS = {
 ---@field model table
 ---@field snapshot ffi.cdata*
 ---@field plugins moongate.Plugin[]  of scripts
+---@field health moongate.Health?  what active checks know, in a gateway that runs
 
 local function string_of(text)
   return text.data ~= nil and ffi.string(text.data, text.length) or ""
@@ -89,37 +92,50 @@ local function new_balances()
 end
 
 local function name_of(endpoint)
-  local form = endpoint.address:find(":", 1, true) and "[%s]:%d" or "%s:%d"
-  return form:format(endpoint.address, endpoint.port)
+  return endpoints.name(endpoint.address, endpoint.port)
 end
 
 -- What the balancer says of this request now; without a key each worker has a turn of its own.
-local function choose(service, id, request, generation)
-  local balancer = new_balances():of(service, id)
+local function choose(service, id, request, generation, unhealthy)
+  local balances = new_balances()
+  for _, endpoint in ipairs(unhealthy) do
+    balances:mark(reader.text(service, service.name), endpoint.address, endpoint.port, false)
+  end
+  local balancer = balances:of(service, id)
   local key = balancer.hash_key and variables.fill(request, generation, balancer.hash_key) or nil
   local endpoint = balancer:pick(request, generation, nil, key)
   return endpoint and name_of(endpoint), key
 end
 
-local function describe_service(out, snapshot, id, request, generation)
-  local service = reader.service(snapshot, id)
+local function describe_service(out, subject, id, request, generation)
+  local service = reader.service(subject.snapshot, id)
   if not service then
     return
   end
   local rest = json.decode(reader.service_rest(service)) or {}
-  local endpoints = json.array({})
+  local service_name = reader.text(service, service.name)
+  local list, unhealthy = json.array({}), {}
   for i, endpoint in ipairs(reader.endpoints(service)) do
-    endpoints[i] = { address = name_of(endpoint), weight = endpoint.weight, zone = endpoint.zone }
+    local name = name_of(endpoint)
+    local healthy
+    if subject.health then
+      healthy = subject.health:of(service_name, name)
+    end
+    list[i] =
+      { address = name, weight = endpoint.weight, zone = endpoint.zone, healthy = healthy }
+    if healthy == false then
+      unhealthy[#unhealthy + 1] = endpoint
+    end
   end
   out.service = {
-    name = reader.text(service, service.name),
+    name = service_name,
     protocol = rest.protocol,
     balance = rest.balance,
     affinity = rest.affinity,
-    endpoints = endpoints,
+    endpoints = list,
   }
-  if #endpoints > 0 then
-    out.service.choice, out.service.key = choose(service, id, request, generation)
+  if #list > 0 then
+    out.service.choice, out.service.key = choose(service, id, request, generation, unhealthy)
     out.service.by_key = out.service.key ~= nil
   end
 end
@@ -178,7 +194,7 @@ local function describe_route(out, subject, request, generation)
     return assert(json.decode(text))
   end):get(subject.snapshot, found.plan)
   describe_plan(out, text, subject.plugins)
-  describe_service(out, subject.snapshot, found.service, request, generation)
+  describe_service(out, subject, found.service, request, generation)
   out.faults = faults_of(subject.model, out.route and out.route.source)
   out.outcome = outcome_of(out, found, code)
 end

@@ -86,6 +86,13 @@ local function about_service(found)
   return ("%s (%s)"):format(found.name, about)
 end
 
+local function health_of(endpoint)
+  if endpoint.healthy == nil then
+    return ""
+  end
+  return endpoint.healthy and ", healthy" or ", unhealthy"
+end
+
 local function endpoints_of(found)
   local choice = found.by_key and "  <- by the request's key"
     or "  <- first of a fresh worker; each has its own turn"
@@ -93,7 +100,8 @@ local function endpoints_of(found)
   for i, endpoint in ipairs(found.endpoints) do
     local zone = endpoint.zone and ", zone " .. endpoint.zone or ""
     local chosen = endpoint.address == found.choice and choice or ""
-    endpoints[i] = ("%s weight %d%s%s"):format(endpoint.address, endpoint.weight, zone, chosen)
+    local about = zone .. health_of(endpoint) .. chosen
+    endpoints[i] = ("%s weight %d%s"):format(endpoint.address, endpoint.weight, about)
   end
   if #endpoints == 0 then
     endpoints[1] = "none is ready"

@@ -9,6 +9,7 @@ local balance = require("moongate.balance")
 local candidates = require("moongate.hooks.candidates")
 local errors = require("moongate.api.errors")
 local json = require("moongate.api.json")
+local log = require("moongate.api.log")
 local reader = require("moongate.snapshot.reader")
 local tls = require("moongate.hooks.tls")
 local upstream_part = require("moongate.api.upstream")
@@ -21,6 +22,9 @@ local LOG_BIT = bit.lshift(1, C.MG_STAGE_LOG)
 local RESPONSE_BIT = bit.lshift(1, C.MG_STAGE_RESPONSE)
 local NO_ENDPOINT = errors.NO_ENDPOINT
 
+-- Where an endpoint keeps its numbers in the pool.
+local NUMBERS = { "number", "plain_number" }
+
 local balancers = balance.new({
   decode = function(text)
     return assert(json.decode(text))
@@ -29,10 +33,19 @@ local balancers = balance.new({
     return C.mg_time_monotonic()
   end,
   drop = function(endpoint)
-    if endpoint.number then
-      C.mg_endpoint_release(vm, endpoint.number)
-      endpoint.number = nil
+    for _, slot in ipairs(NUMBERS) do
+      if endpoint[slot] then
+        C.mg_endpoint_release(vm, endpoint[slot])
+        endpoint[slot] = nil
+      end
     end
+  end,
+  down = function(balancer, endpoint)
+    log.warn("endpoint_down", {
+      service = balancer.name,
+      endpoint = endpoint.name,
+      seconds = balancer.health.fail_timeout,
+    })
   end,
 })
 M.balancers = balancers
@@ -114,24 +127,47 @@ local function end_attempt(state, outcome)
   end
 end
 
--- The pool's number is kept with the endpoint, for as long as its service asks for the same TLS.
-local function number_of(endpoint, balancer)
+-- Of a service whose requests have TLS when the client's had: the number for those without.
+local function plain_number_of(endpoint)
+  local number = endpoint.plain_number
+  if not number then
+    number = C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, nil)
+    endpoint.plain_number = number >= 0 and number or nil
+  end
+  return number
+end
+
+-- What the connections of a service need is worked out when they are first asked for.
+local function profile_of(balancer)
   if balancer.profile == nil then
     balancer.profile = tls.profile(balancer) or false
     balancer.plain = balancer.tls == nil
   end
-  if endpoint.number and endpoint.profile == balancer.profile then
-    return endpoint.number
-  elseif not balancer.profile and not balancer.plain then
-    return errors.TLS_CONFIG
-  end
+  return balancer.profile
+end
+
+local function new_number(endpoint, profile)
   if endpoint.number then
     C.mg_endpoint_release(vm, endpoint.number)
   end
   local number =
-    C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, balancer.profile or nil)
-  endpoint.number, endpoint.profile = number >= 0 and number or nil, balancer.profile
+    C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, profile or nil)
+  endpoint.number, endpoint.profile = number >= 0 and number or nil, profile
   return number
+end
+
+-- The pool's number is kept with the endpoint, for as long as its service asks for the same TLS.
+local function number_of(endpoint, balancer, request)
+  if balancer.protocol == "auto" and request.secure == 0 then
+    return plain_number_of(endpoint)
+  end
+  local profile = profile_of(balancer)
+  if endpoint.number and endpoint.profile == profile then
+    return endpoint.number
+  elseif not profile and not balancer.plain then
+    return errors.TLS_CONFIG
+  end
+  return new_number(endpoint, profile)
 end
 
 local function pick(request, generation, balancer, tried)
@@ -177,7 +213,7 @@ local function from_balancer(request, generation, balancer, state, chosen)
       tried[endpoint] = true
     end
   end
-  return number_of(endpoint, balancer)
+  return number_of(endpoint, balancer, request)
 end
 
 -- Id and part of the service that the request goes to: of its route, or what a hook chose instead.
@@ -261,7 +297,7 @@ function M.retry(request, service_id, state)
   state.tried = {}
   local id, service = target_of(request, service_id, state)
   for _, endpoint in ipairs(service and balancers:of(service, id).endpoints or {}) do
-    if endpoint.number == request.endpoint then
+    if endpoint.number == request.endpoint or endpoint.plain_number == request.endpoint then
       state.tried[endpoint] = true
     end
   end

@@ -25,6 +25,12 @@ end
 local PROTOCOLS = { HTTP = "http", HTTPS = "https", GRPC = "grpc", GRPCS = "grpcs",
   AUTO_HTTP = "auto", FCGI = "fcgi" }
 
+local UNSERVED = {
+  fcgi = "FCGI is not supported; put an HTTP server in front of the backend",
+  grpc = "gRPC backends are not served by this version, which speaks HTTP/1.1 to backends",
+  grpcs = "gRPC backends are not served by this version, which speaks HTTP/1.1 to backends",
+}
+
 local function balance_of(values)
   local key = values["upstream-hash-by"]
   if not key or not key[1] then
@@ -128,11 +134,10 @@ local function wanted_of(context, ingress, path)
     affinity = affinity_of(values, path),
     cluster_ip = values["service-upstream"],
   }
-  local err
-  if wanted.protocol == "fcgi" then
-    err = "FCGI is not supported; put an HTTP server in front of the backend"
+  local err = UNSERVED[wanted.protocol]
+  if err then
     references.deny(context, ingress, "backend-protocol", err)
-  elseif wanted.protocol == "https" or wanted.protocol == "grpcs" or wanted.protocol == "auto" then
+  elseif wanted.protocol == "https" or wanted.protocol == "auto" then
     wanted.tls, err = tls_of(context, ingress)
   end
   return wanted, err
