@@ -138,8 +138,8 @@ describe("a reload", function()
       local count, wrong = load.ended()
       assert.are.same({}, wrong)
       assert.is_true(count > RELOADS, ("%d requests"):format(count))
-      -- The collector lets garbage grow to some times of what is in use; if each generation stayed, a
-      -- thousand of them would be hundreds of MiB.
+      -- The collector lets garbage grow to some times of what is in use. If each generation stayed,
+      -- a thousand of them would be hundreds of MiB.
       assert.is_true(after < before + 32 * 1048576, ("%d -> %d bytes"):format(before, after))
       assert.are.equal(0, #gateway:logs("plan_rejected"))
     end)
