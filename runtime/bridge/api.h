@@ -352,9 +352,10 @@ struct mg_settings {
   uint32_t drop_underscores;
   uint32_t request_fields; /* bits of enum exchange_fields */
   uint32_t public_http_port, public_https_port;
-  uint32_t keep_alive_requests;
+  uint32_t keep_alive_requests; /* 0: no limit */
   uint32_t upstream_idle_ms, upstream_idle_count;
-  uint32_t stages;         /* what a request that Lua never saw shows to it */
+  uint32_t upstream_requests, upstream_life_ms; /* of a connection; 0: no limit */
+  uint32_t stages;                              /* what a request that Lua never saw shows to it */
   uint32_t proxy_protocol; /* 1: connections of clients begin with a PROXY header */
 };
 struct mg_settings *mg_settings(struct mg_vm *vm);

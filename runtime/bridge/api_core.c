@@ -129,8 +129,12 @@ void mg_settings_apply(struct mg_vm *vm)
                  settings->public_http_port & 0xffff);
   (void)snprintf(all->config.port_texts[1], sizeof(all->config.port_texts[1]), "%u",
                  settings->public_https_port & 0xffff);
-  pool_configure(vm->pool, settings->upstream_idle_count, settings->upstream_idle_ms,
-                 settings->tunnel_ms);
+  const struct pool_config kept = { .idle_count = settings->upstream_idle_count,
+                                    .requests = settings->upstream_requests,
+                                    .idle_ms = settings->upstream_idle_ms,
+                                    .life_ms = settings->upstream_life_ms,
+                                    .tunnel_ms = settings->tunnel_ms };
+  pool_configure(vm->pool, &kept);
   vm->server->limits =
       (struct http_limits){ .head_bytes = settings->header_bytes,
                             .target_bytes = settings->target_bytes,
@@ -142,6 +146,7 @@ void mg_settings_apply(struct mg_vm *vm)
                                                       .keep_alive_ms = settings->keep_alive_ms,
                                                       .send_ms = settings->client_send_ms,
                                                       .tunnel_ms = settings->tunnel_ms };
+  vm->server->requests = settings->keep_alive_requests;
 }
 
 void mg_trust_clear(struct mg_vm *vm)

@@ -42,9 +42,7 @@ struct pool {
   struct endpoint **endpoints;
   struct endpoint *buckets[BUCKETS];
   struct list released; /* the longest ago last */
-  uint64_t idle_ms;
-  uint64_t tunnel_ms;
-  uint32_t idle_limit;
+  struct pool_config config;
   uint32_t count;
   uint32_t cap;
   uint32_t open_count;
@@ -68,11 +66,20 @@ static void leave(struct endpoint *endpoint, struct h1_client *client)
   tell(endpoint->pool);
 }
 
+/* Whether the connection has had all the requests, or the time, that it may have. */
+static int is_spent(const struct pool *pool, const struct h1_client *client)
+{
+  const struct pool_config *config = &pool->config;
+  return (config->requests > 0 && client->served >= config->requests) ||
+         (config->life_ms > 0 && uv_now(pool->loop->uv) - client->opened_ms >= config->life_ms);
+}
+
 static void on_idle(struct h1_client *client)
 {
   struct endpoint *endpoint = client->pool;
-  if (endpoint->pool->draining || endpoint->uses == 0 ||
-      endpoint->idle_count >= endpoint->pool->idle_limit) {
+  const struct pool *pool = endpoint->pool;
+  if (pool->draining || endpoint->uses == 0 || endpoint->idle_count >= pool->config.idle_count ||
+      is_spent(pool, client)) {
     h1_client_close(client);
     return;
   }
@@ -105,16 +112,16 @@ int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
   pool->loop = loop;
   pool->stats = stats;
   list_init(&pool->released);
-  pool_configure(pool, IDLE_PER_ENDPOINT, IDLE_MS, TUNNEL_MS);
+  pool->config = (struct pool_config){ .idle_count = IDLE_PER_ENDPOINT,
+                                       .idle_ms = IDLE_MS,
+                                       .tunnel_ms = TUNNEL_MS };
   *out = pool;
   return 0;
 }
 
-void pool_configure(struct pool *pool, uint32_t idle_count, uint64_t idle_ms, uint64_t tunnel_ms)
+void pool_configure(struct pool *pool, const struct pool_config *config)
 {
-  pool->idle_limit = idle_count;
-  pool->idle_ms = idle_ms;
-  pool->tunnel_ms = tunnel_ms;
+  pool->config = *config;
 }
 
 static void close_idle(struct endpoint *endpoint)
@@ -289,8 +296,8 @@ static struct h1_client_config config_of(const struct endpoint *endpoint,
     .connect_ms = timeouts->connect_ms,
     .send_ms = timeouts->send_ms,
     .response_ms = timeouts->response_ms,
-    .idle_ms = endpoint->pool->idle_ms,
-    .tunnel_ms = endpoint->pool->tunnel_ms,
+    .idle_ms = endpoint->pool->config.idle_ms,
+    .tunnel_ms = endpoint->pool->config.tunnel_ms,
     .secure = endpoint->secure,
     .secure_data = endpoint->secure_data,
   };

@@ -15,13 +15,21 @@ struct pool_timeouts {
   uint64_t response_ms;
 };
 
+/* What is kept of connections between requests. */
+struct pool_config {
+  uint32_t idle_count; /* for each endpoint */
+  uint32_t requests;   /* that a connection may have; 0: no limit */
+  uint64_t idle_ms;
+  uint64_t life_ms;   /* after which it has no further request; 0: no limit */
+  uint64_t tunnel_ms; /* how long a tunnel may be silent */
+};
+
 /* `stats` (kept) is told how many connections there are. */
 int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats);
 /* Closes what is idle; connections in use close when they are released. */
 void pool_drain(struct pool *pool);
 void pool_free(struct pool *pool);
-/* What is kept of idle connections, for each endpoint; how long a tunnel may be silent. */
-void pool_configure(struct pool *pool, uint32_t idle_count, uint64_t idle_ms, uint64_t tunnel_ms);
+void pool_configure(struct pool *pool, const struct pool_config *config);
 /* The number of an endpoint, which is the caller's until pool_release; UV_EINVAL when `address` is
  * neither an IP address nor `unix:/path`, which has no port. `secure` and its data (NULL: plain) start TLS and are part of what makes an endpoint. */
 int pool_endpoint(struct pool *pool, const char *address, uint16_t port,

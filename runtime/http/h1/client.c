@@ -383,6 +383,8 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
     return UV_ENOMEM;
   client->config = *config;
   client->owner = owner;
+  client->opened_ms = uv_now(loop->uv);
+  client->served = 1;
   client->conn.loop = loop;
   client->conn.peer = (struct http_peer){ .ops = &ops, .events = events, .owner = exchange };
   list_init(&client->pool_node);
@@ -427,5 +429,6 @@ void h1_client_take(struct h1_client *client, const struct http_events *events, 
   client->conn.peer.events = events;
   client->conn.peer.owner = exchange;
   client->reused = 1;
+  client->served++;
   client->answered = client->sent = client->complete = client->keep = client->paused = 0;
 }

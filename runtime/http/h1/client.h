@@ -39,6 +39,8 @@ struct h1_client {
   struct deadline deadline;
   struct h1_client_config config;
   const struct h1_client_owner *owner;
+  uint64_t opened_ms; /* by the loop's clock */
+  uint32_t served;    /* requests that it has had, the present one too */
   uint8_t state;
   uint8_t reused;    /* served a request before: a failure may be a stale connection */
   uint8_t answered;  /* a byte of the present response has come */

@@ -36,6 +36,7 @@ struct h1_server {
   size_t lingered;
   size_t unsent;    /* of the answer, when its deadline was set */
   uint32_t version; /* of the request being answered */
+  uint32_t served;  /* requests, the present one too */
   enum server_state state;
   uint8_t feeding;
   uint8_t paused;    /* nobody reads the body for now */
@@ -159,12 +160,21 @@ static int go_on(const struct h1_server *server)
   return server->conn.peer.owner ? 0 : ERR_CLIENT_GONE;
 }
 
+/* Whether the connection has had all the requests that it may serve. */
+static int is_spent(const struct h1_server *server)
+{
+  const struct h1_server_config *config = server->config;
+  return config->timeouts.keep_alive_ms == 0 ||
+         (config->requests > 0 && server->served >= config->requests);
+}
+
 static int on_head(struct h1_parser *parser)
 {
   struct h1_server *server = of_parser(parser);
   const struct head *head = parser->message->head;
   server->version = head->version;
-  server->keep = head->keep_alive;
+  server->served++;
+  server->keep = head->keep_alive && !is_spent(server);
   server->head_only = head->method.len == 4 &&
                       memcmp(span_text(parser->message->arena, head->method), "HEAD", 4) == 0;
   server->paused = 0;

@@ -21,7 +21,8 @@ struct h1_server_timeouts {
 
 struct h1_server_config {
   struct http_limits limits;
-  struct h1_server_timeouts timeouts;
+  struct h1_server_timeouts timeouts; /* keep_alive_ms 0: a connection serves one request */
+  uint32_t requests;                  /* that a connection serves; 0: no limit */
 };
 
 struct h1_server;

@@ -82,6 +82,8 @@ function M.apply(values)
   settings.client_header_ms = values["client-header-timeout"]
   settings.client_body_ms = values["client-body-timeout"]
   settings.keep_alive_ms = values["keep-alive"]
+  -- 0 is none beyond the first, as nginx has it.
+  settings.keep_alive_requests = math.max(1, values["keep-alive-requests"])
   settings.client_send_ms = values["client-send-timeout"]
   settings.tunnel_ms = values["tunnel-timeout"]
   settings.header_bytes = values["max-header-size"]
@@ -91,6 +93,8 @@ function M.apply(values)
   settings.drop_underscores = values["enable-underscores-in-headers"] and 0 or 1
   settings.upstream_idle_count = values["upstream-keepalive-connections"]
   settings.upstream_idle_ms = values["upstream-keepalive-timeout"]
+  settings.upstream_requests = math.max(1, values["upstream-keepalive-requests"])
+  settings.upstream_life_ms = values["upstream-keepalive-time"]
   settings.public_http_port = values["public-http-port"]
   settings.public_https_port = values["public-https-port"]
   settings.proxy_protocol = values["use-proxy-protocol"] and 1 or 0
