@@ -5,12 +5,9 @@
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
-local errors = require("moongate.api.errors")
+local body = require("moongate.api.body")
 local fields = require("moongate.api.fields")
-local json = require("moongate.api.json")
-local task = require("moongate.api.task")
 local url = require("moongate.api.url")
-local vm = require("moongate.api.vm")
 
 local M = {}
 
@@ -134,23 +131,13 @@ end
 ---@return string? err
 ---@return string? code
 function Request:body(max)
-  fields.check(self)
-  local result = task.wait(C.mg_body_wait(vm, self.record, self.generation, 0, max or 1048576))
-  if result < 0 then
-    return nil, errors.text(result), errors.name(result)
-  end
-  fields.must(C.mg_body_get(self.record, self.generation, 0, text))
-  return string_of(text) or ""
+  return body.read(self, body.REQUEST, max)
 end
 
 ---@return any? value
 ---@return string? err
 function Request:body_json(max)
-  local body, err, code = self:body(max)
-  if not body then
-    return nil, err, code
-  end
-  return json.decode(body)
+  return body.read_json(self, body.REQUEST, max)
 end
 
 --- Bytes of the body as announced; nil when it is not known in advance.

@@ -1,14 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- ctx.response: the answer to the client, made by an upstream, a plugin or the gateway itself.
-local ffi = require("ffi")
-
 local C = require("moongate.api.core")
+local body = require("moongate.api.body")
 local errors = require("moongate.api.errors")
 local fields = require("moongate.api.fields")
 local json = require("moongate.api.json")
-local task = require("moongate.api.task")
-local vm = require("moongate.api.vm")
 
 local M = {}
 
@@ -19,7 +16,6 @@ local SOURCES = {
   [C.MG_SOURCE_PLUGIN] = "plugin",
   [C.MG_SOURCE_GATEWAY] = "gateway",
 }
-local text = ffi.new("struct mg_text")
 
 local READ = {
   status = function(record)
@@ -117,30 +113,20 @@ end
 ---@return string? err
 ---@return string? code
 function Response:body(max)
-  fields.check(self)
-  local result = task.wait(C.mg_body_wait(vm, self.record, self.generation, 1, max or 1048576))
-  if result < 0 then
-    return nil, errors.text(result), errors.name(result)
-  end
-  fields.must(C.mg_body_get(self.record, self.generation, 1, text))
-  return text.data ~= nil and ffi.string(text.data, text.length) or ""
+  return body.read(self, body.RESPONSE, max)
 end
 
 ---@return any? value
 ---@return string? err
 function Response:body_json(max)
-  local body, err, code = self:body(max)
-  if not body then
-    return nil, err, code
-  end
-  return json.decode(body)
+  return body.read_json(self, body.RESPONSE, max)
 end
 
 --- Replaces the body; Content-Length follows, a validator and an encoding that no longer fit go.
----@param body string
-function Response:set_body(body)
+---@param content string
+function Response:set_body(content)
   fields.must(C.mg_response_drop_body(self.record, self.generation))
-  fields.must(C.mg_respond_body(self.record, self.generation, body, #body))
+  fields.must(C.mg_respond_body(self.record, self.generation, content, #content))
   for _, name in ipairs({ "ETag", "Content-Encoding", "Content-MD5", "Content-Range" }) do
     fields.remove(self, fields.RESPONSE, name)
   end
