@@ -118,10 +118,10 @@ packages-fuzz:
 	@vendor/install-packages build fuzz
 
 # Its content is where the libraries are, so that objects are rebuilt when that changes.
-build/vendor.prefix: vendor/versions vendor/build $(if $(wildcard $(VENDOR)/stamp),,FORCE)
+build/vendor.prefix: FORCE
 	@mkdir -p build
 	@CC='$(CC)' vendor/build >$@.new
-	@mv $@.new $@
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(ARCHIVES): build/vendor.prefix ;
 

@@ -115,6 +115,16 @@ describe("tls and openssl", function()
     assert.matches("pong", text, 1, true)
   end)
 
+  local groups = { X25519 = "X25519", ["P-256"] = "prime256v1", ["P-384"] = "secp384r1" }
+  for group, name in pairs(groups) do
+    it("exchange keys on " .. group, function()
+      local text = s_client("-tls1_3 -groups " .. group, "pong\n")
+      assert.matches("Verify return code: 0 (ok)", text, 1, true)
+      assert.matches("Server Temp Key: [^\n]*" .. name, text)
+      assert.matches("pong", text, 1, true)
+    end)
+  end
+
   it("agree on ChaCha20 where the client wants nothing else", function()
     local text = s_client("-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305", "pong\n")
     assert.matches("Cipher is ECDHE-ECDSA-CHACHA20-POLY1305", text, 1, true)
