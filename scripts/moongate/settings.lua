@@ -14,7 +14,8 @@ local M = {}
 ---@field default string  as a user would write it
 ---@field scope "process"|"listener"|"route"|"control"|"log"
 ---@field doc string
----@field unsupported "later"|"guard"|nil  known, but not honoured yet
+---@field unsupported "later"|"guard"|"none"|nil  known, but nothing follows from it
+---@field does string     the value that says what happens then, as a user would write it
 
 local function auto_or(parse)
   return function(text)
@@ -47,10 +48,10 @@ M.list = {}
 
 local by_name, parsers, defaults, names = {}, {}, {}, {}
 for _, entry in ipairs(list) do
-  local name, kind, default, scope, doc, unsupported = unpack(entry)
+  local name, kind, default, scope, doc, unsupported, does = unpack(entry)
   local type_name, parse = type_of(kind)
   local setting = { name = name, type = type_name, default = default, scope = scope, doc = doc,
-    unsupported = unsupported }
+    unsupported = unsupported, does = does or default }
   M.list[#M.list + 1] = setting
   by_name[name], parsers[name], names[name] = setting, parse, true
   defaults[name] = parse(default)

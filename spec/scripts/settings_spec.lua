@@ -85,3 +85,42 @@ describe("settings", function()
     assert.same({ ["hsts-max-age"] = "invalid" }, told)
   end)
 end)
+
+describe("a setting that nothing follows from", function()
+  -- Words in quotes of all Lua but the list itself.
+  local function words()
+    local found = {}
+    local pipe = assert(io.popen("LD_PRELOAD= find scripts plugins -name '*.lua'"))
+    for path in pipe:lines() do
+      if not path:find("moongate/settings/", 1, true) then
+        local file = assert(io.open(path, "rb"))
+        for word in file:read("*a"):gmatch('"([%l%d-]+)"') do
+          found[word] = true
+        end
+        file:close()
+      end
+    end
+    pipe:close()
+    for _, name in ipairs({ "via", "hsts" }) do
+      found[name] = true -- fields of tables somewhere
+    end
+    return found
+  end
+
+  it("is marked as such", function()
+    local found, silent = words(), {}
+    for _, setting in ipairs(settings.list) do
+      if not setting.unsupported and not found[setting.name] then
+        silent[#silent + 1] = setting.name
+      end
+    end
+    assert.same({}, silent)
+  end)
+
+  it("has a value that says what happens, of its own type", function()
+    for _, setting in ipairs(settings.list) do
+      local _, err = settings.parse(setting.name, setting.does)
+      assert.is_nil(err, setting.name)
+    end
+  end)
+end)

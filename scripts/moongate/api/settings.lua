@@ -75,6 +75,12 @@ local function apply_access_log(values)
   C.mg_access_log(vm, wanted) -- C tells what is wrong in the log
 end
 
+local function trust(networks)
+  for _, network in ipairs(networks) do
+    C.mg_trust(vm, network, #network)
+  end
+end
+
 --- Applies a whole table of typed settings (moongate.settings.read): times in ms, sizes in bytes.
 ---@param values table<string, any>
 function M.apply(values)
@@ -102,10 +108,9 @@ function M.apply(values)
   C.mg_settings_apply(vm)
   apply_access_log(values)
   C.mg_trust_clear(vm)
+  trust(values["trusted-proxies"])
   if values["use-forwarded-headers"] or values["use-proxy-protocol"] then
-    for _, network in ipairs(values["proxy-real-ip-cidr"]) do
-      C.mg_trust(vm, network, #network)
-    end
+    trust(values["proxy-real-ip-cidr"])
   end
 end
 

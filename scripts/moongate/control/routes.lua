@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- mg.route declarations of scripts become hosts, routes and services of the model.
+local access = require("moongate.control.model.access")
 local schema = require("moongate.api.schema")
 local url = require("moongate.api.url")
+local vocabulary = require("moongate.settings")
 
 local M = {}
 
@@ -177,15 +179,79 @@ end
 
 -- --- routes ------------------------------------------------------------------
 
-local function plugins_of(list)
-  local plugins = {}
-  for i, plugin in ipairs(list or {}) do
-    plugins[i] = type(plugin) == "string" and { name = plugin } or plugin
+local function plugins_of(list, guard)
+  local plugins = { guard and { name = "ip-restriction", config = guard, id = "settings" } }
+  for _, plugin in ipairs(list or {}) do
+    plugins[#plugins + 1] = type(plugin) == "string" and { name = plugin } or plugin
   end
   return #plugins > 0 and plugins or nil
 end
 
-local function route_of(declared)
+-- Settings of a route by the setting that gives their default, where one is set.
+local SETTINGS = {
+  connect_timeout_ms = "proxy-connect-timeout",
+  send_timeout_ms = "proxy-send-timeout",
+  read_timeout_ms = "proxy-read-timeout",
+  tries = "proxy-next-upstream-tries",
+  tries_ms = "proxy-next-upstream-timeout",
+  retry_on = "proxy-next-upstream",
+  body_limit_bytes = "proxy-body-size",
+  buffer_request = "proxy-request-buffering",
+  http_version = "proxy-http-version",
+}
+
+local function retries(wanted, typed)
+  if wanted.retry_on and wanted.retry_on[1] == "off" then
+    wanted.retry_on, wanted.tries = {}, 1
+  end
+  if typed["retry-non-idempotent"] then
+    wanted.retry_on = { "non_idempotent", unpack(wanted.retry_on or { "error", "timeout" }) }
+  end
+end
+
+-- A setting that would keep somebody out, were it honoured: nobody is let in meanwhile.
+local function denied_by(raw)
+  for name in pairs(raw) do
+    local setting = vocabulary.get(name)
+    if setting and setting.unsupported == "guard" then
+      return name .. " is not supported yet"
+    end
+  end
+end
+
+--- What the settings of the gateway say of routes that say nothing themselves.
+---@param raw table<string, string>  those that are set
+---@return { settings: table, balance: string, guard: table?, denied: string? }
+local function defaults_of(raw)
+  local typed = vocabulary.read(raw)
+  local wanted = {}
+  for key, name in pairs(SETTINGS) do
+    if raw[name] ~= nil then
+      wanted[key] = typed[name]
+    end
+  end
+  retries(wanted, typed)
+  return {
+    settings = wanted,
+    balance = typed["load-balance"],
+    guard = access.restriction(typed, typed["whitelist-source-range"],
+      typed["denylist-source-range"]),
+    denied = denied_by(raw),
+  }
+end
+
+local function settings_of(own, defaults)
+  local all = {}
+  for key, value in pairs(defaults) do
+    all[key] = value
+  end
+  for key, value in pairs(own or {}) do
+    all[key] = value
+  end
+  return next(all) and all or nil
+end
+
+local function route_of(declared, defaults)
   local value = declared.value
   local host, path = value.host or "*", value.path or "/"
   local route = {
@@ -194,9 +260,10 @@ local function route_of(declared)
     methods = value.methods,
     headers = value.headers,
     query = value.query,
-    plugins = plugins_of(value.plugins),
-    settings = value.settings,
+    plugins = plugins_of(value.plugins, defaults.guard),
+    settings = settings_of(value.settings, defaults.settings),
     priority = value.priority or 0,
+    fault = defaults.denied,
     source = { kind = "Script", file = declared.file, line = declared.line },
   }
   if value.match ~= "regex" and #route.path.value > 1 then
@@ -212,7 +279,7 @@ local function tls_of(target)
 end
 
 -- A name that does not resolve leaves a service without endpoints, and a fault.
-local function service_of(declared, number, resolve, source)
+local function service_of(declared, number, resolve, defaults, source)
   local value = declared.value
   local parsed, err = targets(value.to)
   local health
@@ -229,21 +296,21 @@ local function service_of(declared, number, resolve, source)
     endpoints = list or {},
     protocol = parsed[1].scheme,
     tls = tls_of(parsed[1]),
-    balance = { algorithm = value.balance or "round_robin" },
+    balance = { algorithm = value.balance or defaults.balance },
     health = health,
     source = source,
   }, err
 end
 
-local function add(model, declared, number, resolve)
+local function add(model, declared, number, resolve, defaults)
   local err = check(declared)
   if err then
     return err
   end
-  local value, route = declared.value, route_of(declared)
+  local value, route = declared.value, route_of(declared, defaults)
   if value.to then
     local service
-    service, err = service_of(declared, number, resolve, route.source)
+    service, err = service_of(declared, number, resolve, defaults, route.source)
     if not service then
       return err
     end
@@ -257,12 +324,13 @@ local function add(model, declared, number, resolve)
 end
 
 --- Adds the routes of scripts to a model. What is wrong is a fault of that declaration.
----@param model table
+---@param model table  its `settings` are the defaults of routes
 ---@param declared { value: table, file: string, line: integer }[]
 ---@param resolve fun(host: string): string[]?, string?
 function M.add(model, declared, resolve)
+  local defaults = defaults_of(model.settings or {})
   for number, one in ipairs(declared) do
-    local err = add(model, one, number, resolve)
+    local err = add(model, one, number, resolve, defaults)
     if err then
       table.insert(model.faults, fault(one, err))
     end

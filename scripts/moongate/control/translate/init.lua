@@ -54,6 +54,16 @@ local CONFIG_MAP = "ingress-nginx/ingress-nginx-controller"
 
 local SEVERITY = { unknown = "warning", invalid = "error", ignored = "warning", refused = "error" }
 
+local WITHOUT_EFFECT = {
+  later = "has no effect yet; remove it",
+  none = "has no effect in this gateway; remove it",
+}
+
+local function is_done_anyway(setting, text)
+  return text == setting.does
+    or settings.parse(setting.name, text) == settings.parse(setting.name, setting.does)
+end
+
 -- A setting that is not honoured yet is never left out in silence; one that guards closes paths.
 local function complain_unsupported(context, raw)
   for _, name in ipairs(model.keys(raw)) do
@@ -63,9 +73,8 @@ local function complain_unsupported(context, raw)
       context.denied = name .. " is not supported yet"
       context.complain_setting(name, "is not supported yet, and leaving it out would open every "
         .. "path: they answer 503; remove it, or use a plugin", "error")
-    elseif kind and raw[name] ~= setting.default then
-      context.complain_setting(name, "is not supported yet and has no effect; remove it, or use "
-        .. "a plugin", "warning")
+    elseif kind and not is_done_anyway(setting, raw[name]) then
+      context.complain_setting(name, WITHOUT_EFFECT[kind], "warning")
     end
   end
 end

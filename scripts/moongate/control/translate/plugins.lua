@@ -2,6 +2,7 @@
 -- What a location's annotations ask of plugins. Each function returns the configuration of one
 -- plugin, or nil when it has nothing to do; a second result denies the location (503). The list
 -- of plugins and fields is in translate/init.lua.
+local access = require("moongate.control.model.access")
 local model = require("moongate.control.model")
 local references = require("moongate.control.translate.references")
 local template = require("moongate.api.template")
@@ -95,19 +96,8 @@ end
 
 --- Address lists of the location and of the whole gateway.
 function M.ip_restriction(context, values)
-  local allow, deny = values["allowlist-source-range"], values["denylist-source-range"]
-  local all = {}
-  for _, list in ipairs({ context.settings["block-cidrs"], deny }) do
-    for _, network in ipairs(list) do
-      all[#all + 1] = network
-    end
-  end
-  return filled({
-    allow = some(allow),
-    deny = some(all),
-    user_agents = some(context.settings["block-user-agents"]),
-    referers = some(context.settings["block-referers"]),
-  })
+  return access.restriction(context.settings, values["allowlist-source-range"],
+    values["denylist-source-range"])
 end
 
 local function users_of(secret, as_map)
