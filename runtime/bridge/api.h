@@ -191,10 +191,11 @@ struct mg_tls_options {
   const char *verify_name;          /* null: server_name */
   int32_t min_version, max_version; /* 12, 13, or 0 */
 };
-/* A profile of this worker, for the rest of its life. Null: `error` says why not. */
+/* A profile of this worker, which outlives the endpoints that have it. Null: `error` says why not. */
 struct mg_tls_client;
 struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_options *options,
                                         char *error, uint32_t error_size);
+void mg_tls_client_free(struct mg_tls_client *profile);
 
 /* A request that nobody sent, for the control thread: bridge/api_probe.c */
 struct mg_probe;

@@ -56,6 +56,11 @@ struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_op
   return (struct mg_tls_client *)config; /* what Lua calls a profile is this */
 }
 
+void mg_tls_client_free(struct mg_tls_client *profile)
+{
+  tls_client_config_unref((struct tls_client_config *)profile);
+}
+
 int32_t mg_certificate_self_signed(const char *name, struct mg_text *certificate,
                                    struct mg_text *key)
 {

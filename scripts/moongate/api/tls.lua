@@ -9,7 +9,7 @@ local vm = require("moongate.api.vm")
 
 local M = {}
 
-local profiles = {} -- JSON of what is asked -> { profile, err }
+local profiles = {} -- JSON of what is asked -> { profile, err }, for as long as the thread lives
 local error_text = ffi.new("char[256]")
 
 local VERSIONS = { ["TLSv1.2"] = 12, ["TLSv1.3"] = 13 }
@@ -45,7 +45,7 @@ local function make(tls)
   if profile == nil then
     return nil, ffi.string(error_text)
   end
-  return profile
+  return ffi.gc(profile, C.mg_tls_client_free)
 end
 
 --- The profile for what is asked, made once.
