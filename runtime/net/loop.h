@@ -9,7 +9,7 @@
 #include "net/deadline.h"
 
 enum {
-  LOOP_READ_BYTES = 65536,
+  LOOP_READ_BYTES = 262144,
   LOOP_SPARE_BYTES = 65536
 };
 

@@ -9,8 +9,11 @@
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
+  const struct stream *stream = handle->data;
   (void)suggested;
-  *buf = *((struct stream *)handle->data)->read_buf;
+  *buf = *stream->read_buf;
+  if (stream->read_limit > 0 && buf->len > stream->read_limit)
+    buf->len = stream->read_limit;
 }
 
 static void tell_end(struct stream *stream, int err)

@@ -59,6 +59,7 @@ struct stream {
   struct buf queued;    /* accepted, not yet given to the kernel */
   struct buf in_flight; /* being written by libuv */
   enum stream_state state;
+  uint32_t read_limit; /* bytes that one read may bring, 0: what the buffer holds */
   uint8_t reading;
   uint8_t flying;
   uint8_t ended;     /* the peer sent FIN */

@@ -10,6 +10,7 @@
 #include "http/h1/writer.h"
 
 enum {
+  READ_BYTES = 128 * 1024, /* at once: what `pending` may come to */
   LINGER_MS = 5000,
   LINGER_BYTES = 1 << 20
 };
@@ -496,6 +497,7 @@ static int make(struct h1_server **out, struct net_loop *loop,
     free(server);
     return err;
   }
+  server->conn.stream.read_limit = READ_BYTES;
   list_push(owner->all, &server->node);
   *out = server; /* from here on the handle is libuv's: on_closed frees */
   return 0;
