@@ -81,8 +81,8 @@ local function targets(to)
     if not one then
       return nil, ("to = %q: %s"):format(text, err)
     elseif one.target and one.target ~= "/" then
-      return nil, ("to = %q: the path of a request is not changed by `to`; leave %s off, and use the "
-        .. "plugin rewrite"):format(text, one.target)
+      local why = "`to` does not change the path of a request; leave %s off, or use plugin rewrite"
+      return nil, ("to = %q: " .. why):format(text, one.target)
     elseif #one.host > UNIX_LENGTH_MAX then
       return nil, ("to = %q: the path of a socket has at most 107 bytes"):format(text)
     end

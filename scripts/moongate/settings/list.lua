@@ -105,7 +105,7 @@ return {
   { "proxy-add-original-uri-header", "bool", "false", "route", "send X-Original-Uri" },
   { "service-upstream", "bool", "false", "route", "one upstream, the ClusterIP" },
   { "load-balance", { one_of = { "round_robin", "ewma" } }, "round_robin", "route", "algorithm" },
-  { "upstream-keepalive-connections", "count", "320", "process", "idle ones of an endpoint, in each worker" },
+  { "upstream-keepalive-connections", "count", "320", "process", "idle ones of an endpoint" },
   { "upstream-keepalive-time", "time", "1h", "process", "life of a connection" },
   { "upstream-keepalive-timeout", "time", "60s", "process", "idle connection" },
   { "upstream-keepalive-requests", "count", "10000", "process", "requests on a connection" },
