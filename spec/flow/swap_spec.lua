@@ -132,9 +132,12 @@ describe("changes of manifests under load", function()
         return response.status == 200 and backends:find(response.body, 1, true)
           and get("/change-" .. i - 1).status == 404
       end, "change " .. i)
-      local said = https()
-      assert.truthy(said:find("HTTP/1.1 200", 1, true), said)
-      assert.truthy(said:find("CN=swap-" .. i % KINDS + 1, 1, true), said)
+      -- Files are written one after the other, and each worker adopts in its own time.
+      t.wait_until(function()
+        local said = https()
+        assert.truthy(said:find("HTTP/1.1 200", 1, true), said)
+        return said:find("CN=swap-" .. i % KINDS + 1, 1, true)
+      end, "certificate " .. i)
     end
     load.ended()
     local answers = live.answers
