@@ -39,6 +39,7 @@ BASE_CFLAGS := -std=gnu11 -g -pthread $(DEFINES) $(INCLUDES)
 RELEASE := -O2 -fvisibility=hidden
 SANITIZE := -fsanitize=address,undefined -fno-omit-frame-pointer
 ASAN := -O1 -fPIC -fvisibility=default $(SANITIZE)
+TSAN := -O1 -fvisibility=hidden -fsanitize=thread -fno-omit-frame-pointer
 FUZZ := -O1 -fvisibility=default -fsanitize=fuzzer-no-link,address,undefined \
         -fno-sanitize-recover=undefined
 
@@ -69,7 +70,22 @@ test: packages-test
 	@$(MAKE) build/moongate build/libmoongate-test.so
 	@spec/run
 
-## check: what CI runs: lint, build with -Werror, specs under sanitizers
+## test-h2spec: h2spec's tests of HTTP/2, over TLS and with prior knowledge
+test-h2spec: packages-test
+	@$(MAKE) build/moongate
+	@spec/h2spec/run
+
+## test-interop: real clients and backends: curl, nghttp2, OpenSSL, gRPC, WebSocket, OpenTelemetry
+test-interop: packages-interop
+	@$(MAKE) build/moongate
+	@spec/run spec/interop
+
+## test-browser: Chromium in front of it
+test-browser: packages-browser
+	@$(MAKE) build/moongate
+	@spec/run spec/browser
+
+## check: lint, build with -Werror, specs under sanitizers (.ci/run does more)
 check: packages-check
 	@$(MAKE) lint
 	@$(MAKE) WERROR=1 objects
@@ -91,6 +107,11 @@ format:
 fuzz: packages-fuzz
 	@$(MAKE) CC=$(CLANG) $(FUZZERS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run $(FUZZERS)
+
+## bench-ingresses: `check` and a change among 5,000 Ingresses
+bench-ingresses: packages-test
+	@$(MAKE) build/moongate
+	@LUA_PATH='./?.lua;;' build/moongate test spec/bench/ingresses.lua
 
 ## docs: write the reference pages to build/docs: settings, annotations, commands, API, metrics
 docs: build/moongate
@@ -114,6 +135,10 @@ packages-test:
 	@vendor/install-packages build test
 packages-check:
 	@vendor/install-packages build test check
+packages-interop:
+	@vendor/install-packages build test interop
+packages-browser:
+	@vendor/install-packages build test browser
 packages-fuzz:
 	@vendor/install-packages build fuzz
 
@@ -137,6 +162,11 @@ build/asan/obj/%.o: %.c build/vendor.prefix Makefile
 	@echo "  ASAN  $<"
 	@$(CC) $(BASE_CFLAGS) $(ASAN) $(WARNINGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+build/tsan/obj/%.o: %.c build/vendor.prefix Makefile
+	@mkdir -p $(@D)
+	@echo "  TSAN  $<"
+	@$(CC) $(BASE_CFLAGS) $(TSAN) $(WARNINGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
 build/fuzz/obj/%.o: %.c build/vendor.prefix Makefile
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $<"
@@ -144,7 +174,9 @@ build/fuzz/obj/%.o: %.c build/vendor.prefix Makefile
 
 # --- embedded Lua ------------------------------------------------------------
 
-API := $(wildcard runtime/bridge/api.h)
+API := runtime/bridge/api.h
+# What it includes between its markers.
+API_PARTS := $(wildcard runtime/bridge/api_*.h) runtime/exchange/record.h runtime/exchange/stage.h
 
 # Changes when a file comes or goes, which no time stamp of a remaining file tells.
 build/gen/embedded.list: FORCE
@@ -152,15 +184,14 @@ build/gen/embedded.list: FORCE
 	@printf '%s\n' $(LUA) $(API) >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-build/gen/embedded.c: build/gen/embedded.list build/vendor.prefix runtime/bridge/embed.lua $(LUA) $(API)
+build/gen/embedded.c: build/gen/embedded.list build/vendor.prefix runtime/bridge/embed.lua $(LUA) $(API) $(API_PARTS)
 	@echo "  EMBED $@"
-	@$(VENDOR)/bin/luajit runtime/bridge/embed.lua $@ $(LUA) $(if $(API),api.cdef=$(API)) \
+	@$(VENDOR)/bin/luajit runtime/bridge/embed.lua $@ $(LUA) api.cdef=$(API) \
 	  $$(cd $(VENDOR)/share/luajit && for file in jit/*.lua; do \
 	    echo "$$file=$(VENDOR)/share/luajit/$$file"; done)
 
 # Long string literals are what -Wpedantic minds; nothing else is in there.
-$(OBJ)/build/gen/embedded.o build/asan/obj/build/gen/embedded.o build/fuzz/obj/build/gen/embedded.o: \
-  WARNINGS := -w
+$(addsuffix /build/gen/embedded.o,$(OBJ) build/asan/obj build/tsan/obj build/fuzz/obj): WARNINGS := -w
 
 # --- programs ----------------------------------------------------------------
 
@@ -171,6 +202,11 @@ build/moongate: $(call objects,$(OBJ)) $(ARCHIVES)
 build/asan/moongate: $(call objects,build/asan/obj) $(ARCHIVES)
 	@echo "  LINK  $@"
 	@$(CC) -g -pthread -rdynamic $(SANITIZE) $(LDFLAGS) $(call objects,build/asan/obj) $(LIBS) -o $@
+
+# LuaJIT and the other libraries are as they always are: what they do to memory is not seen, their locks are.
+build/tsan/moongate: $(call objects,build/tsan/obj) $(ARCHIVES)
+	@echo "  LINK  $@"
+	@$(CC) -g -pthread -rdynamic -fsanitize=thread $(LDFLAGS) $(call objects,build/tsan/obj) $(LIBS) -o $@
 
 # Loaded by a LuaJIT of another build: the Lua inside must not be mixed up with the one outside.
 build/libmoongate-test.so: $(call without_main,build/asan/obj) $(ARCHIVES)
@@ -203,8 +239,10 @@ compile_commands.json: $(SOURCES) Makefile build/vendor.prefix
 FORCE:
 # Objects that only a pattern rule asks for are kept.
 .SECONDARY:
-.PHONY: all objects run test check lint lint-format lint-lua format fuzz docs clean help FORCE \
-  packages-build packages-test packages-check packages-fuzz
+.PHONY: all objects run test test-h2spec test-interop test-browser check \
+  bench-ingresses \
+  lint lint-format lint-lua format fuzz docs clean help FORCE \
+  packages-build packages-test packages-check packages-interop packages-browser packages-fuzz
 
 -include $(wildcard $(patsubst %.o,%.d,$(call objects,$(OBJ)) $(call objects,build/asan/obj) \
-  $(call objects,build/fuzz/obj)))
+  $(call objects,build/tsan/obj) $(call objects,build/fuzz/obj)))

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -10,6 +11,8 @@
 #include "base/log.h"
 #include "bridge/api.h"
 #include "bridge/watchdog.h"
+#include "net/port.h"
+#include "tls/tickets.h"
 #include "worker.h"
 
 static struct gateway *gateway_of(struct mg_vm *vm)
@@ -60,6 +63,31 @@ int32_t mg_listen(struct mg_vm *vm, int32_t kind, const char *address, uint32_t 
              : (worker_listen(&gateway->control) < 0 ? UV_EINVAL : port);
 }
 
+int32_t mg_port_open(struct mg_vm *vm, int32_t udp, uint32_t number, const struct mg_port *closing,
+                     struct mg_port **port)
+{
+  const struct gateway *gateway = gateway_of(vm);
+  if (number == 0 || number > UINT16_MAX || gateway->count == 0)
+    return UV_EINVAL;
+  return port_new(port, udp ? SOCK_DGRAM : SOCK_STREAM, (uint16_t)number, gateway->count,
+                  closing && port_users(closing) > 0);
+}
+
+void mg_port_close(struct mg_port *port)
+{
+  port_withdraw(port);
+}
+
+uint32_t mg_port_users(const struct mg_port *port)
+{
+  return port_users(port);
+}
+
+void mg_port_unref(struct mg_port *port)
+{
+  port_unref(port);
+}
+
 static int start_worker(struct gateway *gateway, unsigned index)
 {
   struct worker *worker = calloc(1, sizeof(*worker));
@@ -78,9 +106,12 @@ static int start_worker(struct gateway *gateway, unsigned index)
   return err;
 }
 
-static int watch(struct gateway *gateway)
+int32_t mg_watch_start(struct mg_vm *vm)
 {
+  struct gateway *gateway = gateway_of(vm);
   struct mg_vm *vms[WORKERS_MAX + 1];
+  if (gateway->watchdog)
+    return 0;
   vms[0] = &gateway->control.vm;
   for (unsigned i = 0; i < gateway->started; i++)
     vms[i + 1] = &gateway->workers[i]->vm;
@@ -95,7 +126,7 @@ int32_t mg_workers_start(struct mg_vm *vm)
     if (err < 0)
       return err;
   }
-  return watch(gateway);
+  return mg_watch_start(vm);
 }
 
 uint32_t mg_processors(void)
@@ -174,7 +205,7 @@ void mg_drain(struct mg_vm *vm, double seconds, int32_t code)
 {
   struct gateway *gateway = gateway_of(vm);
   gateway->exit_code = code;
-  gateway->drain_seconds = seconds;
+  atomic_store(&gateway->drain_ms, (unsigned)(seconds * 1000));
   for (unsigned i = 0; i < gateway->started; i++) {
     uv_mutex_lock(&gateway->mutex);
     gateway->workers[i]->inbox.drain = 1;
@@ -227,6 +258,7 @@ int gateway_run(int argc, char **argv)
   struct gateway *gateway = calloc(1, sizeof(*gateway));
   if (!gateway || uv_mutex_init(&gateway->mutex) < 0)
     return EXIT_INTERNAL;
+  gateway->keylog = -1;
   if (metrics_init(&gateway->metrics) < 0 || dicts_init(&gateway->dicts) < 0)
     return EXIT_INTERNAL;
   (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of that write */
@@ -247,6 +279,9 @@ int gateway_run(int argc, char **argv)
   uv_mutex_destroy(&gateway->mutex);
   metrics_fini(&gateway->metrics);
   dicts_fini(&gateway->dicts);
+  tls_tickets_unref(gateway->tickets);
+  if (gateway->keylog >= 0)
+    close(gateway->keylog);
   free(gateway);
   /* Joins the pool's threads before libcrypto's exit handler, behind which theirs free nothing. */
   uv_library_shutdown();

@@ -2,6 +2,7 @@
 /* What the control thread reads of the workers and the process for the page /metrics. */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -14,7 +15,10 @@ enum process_stat {
   PROCESS_RESIDENT,
   PROCESS_FILES,
   PROCESS_START,
-  PROCESS_FILES_MAX
+  PROCESS_FILES_MAX,
+  PROCESS_VIRTUAL,
+  PROCESS_READ,
+  PROCESS_WRITTEN
 };
 
 static struct gateway *gateway_of(struct mg_vm *vm)
@@ -90,6 +94,22 @@ static double start_seconds(void)
   return booted + (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* The number behind a name at the start of a line of a file in /proc/self; 0 when it is not there. */
+static double line_of(const char *path, const char *name)
+{
+  char text[128];
+  double value = 0;
+  FILE *file = fopen(path, "re");
+  if (!file)
+    return 0;
+  while (fgets(text, sizeof(text), file)) {
+    if (strncmp(text, name, strlen(name)) == 0)
+      value = strtod(text + strlen(name), NULL);
+  }
+  (void)fclose(file); /* as above */
+  return value;
+}
+
 double mg_process_stat(int32_t which)
 {
   size_t resident = 0;
@@ -104,6 +124,12 @@ double mg_process_stat(int32_t which)
     return start_seconds();
   case PROCESS_FILES_MAX:
     return files_max();
+  case PROCESS_VIRTUAL:
+    return line_of("/proc/self/status", "VmSize:") * 1024;
+  case PROCESS_READ:
+    return line_of("/proc/self/io", "read_bytes:");
+  case PROCESS_WRITTEN:
+    return line_of("/proc/self/io", "write_bytes:");
   default:
     return 0;
   }

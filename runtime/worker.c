@@ -12,8 +12,10 @@
 #include "base/log.h"
 #include "bridge/hook.h"
 #include "bridge/socket.h"
+#include "ports.h"
+#include "secure.h"
+#include "sessions.h"
 #include "tls/client.h"
-#include "tls/server.h"
 
 enum {
   UNLOAD_MS = 5000
@@ -21,9 +23,9 @@ enum {
 
 /* connections */
 
-static void on_gone(struct h1_server *server)
+static void on_gone(struct http_server *server)
 {
-  struct worker *worker = LIST_ENTRY(h1_server_stream(server)->handle.loop, struct worker, uv);
+  struct worker *worker = LIST_ENTRY(server->owner, struct worker, owner);
   struct stats *counts = &worker->exchanges.stats.counts;
   stat_set(counts, STAT_CONNECTIONS, --worker->open);
 }
@@ -69,6 +71,8 @@ static void adopt(struct worker *worker, struct mg_snapshot *snapshot)
     return;
   }
   exchanges_pin(&worker->exchanges, pin);
+  if (worker->state == WORKER_RUNNING)
+    ports_adopt(worker, snapshot);
   atomic_store(&worker->serves, mg_snapshot_number(snapshot));
   (void)uv_async_send(&worker->gateway->control.wake); /* fails only when closing */
 }
@@ -94,8 +98,10 @@ static void on_wake(uv_async_t *wake)
   uv_mutex_unlock(&gateway->mutex);
   deliver(worker, &inbox.messages);
   buf_fini(&inbox.messages);
-  if (inbox.reopen)
+  if (inbox.reopen) {
     access_log_reopen(&worker->access_log);
+    access_log_reopen(&worker->stream_log);
+  }
   if (inbox.snapshot)
     adopt(worker, inbox.snapshot);
   if (inbox.drain && worker->state == WORKER_RUNNING)
@@ -118,31 +124,6 @@ int32_t mg_test_serve(struct mg_vm *vm, struct mg_snapshot *snapshot)
   return 0;
 }
 
-int32_t mg_test_connect(struct mg_vm *vm, const char *ip, uint32_t length, int32_t secure,
-                        struct mg_handle *handle)
-{
-  struct worker *worker = vm->owner;
-  struct h1_server *server;
-  int fds[2];
-  if (length >= sizeof(((struct http_origin *)0)->ip))
-    return UV_EINVAL;
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-    return uv_translate_sys_error(errno);
-  int err = h1_server_open_fd(&server, &worker->loop, &worker->server, &worker->plain, fds[0]);
-  if (err < 0) {
-    close(fds[1]);
-    return err;
-  }
-  struct http_origin *origin = h1_server_origin(server);
-  memcpy(origin->ip, ip, length);
-  origin->ip_len = (uint8_t)length;
-  origin->tls = secure != 0;
-  origin->port = 40000; /* a client's port as good as any */
-  origin->local_port = secure ? 443 : 80;
-  h1_server_start(server);
-  return socket_adopt(vm, fds[1], handle);
-}
-
 /* the end */
 
 static void close_listeners(struct worker *worker)
@@ -150,18 +131,49 @@ static void close_listeners(struct worker *worker)
   for (unsigned i = 0; i < worker->listener_count; i++)
     listener_close(worker->listeners[i]);
   worker->listener_count = 0;
+  ports_close(worker);
 }
 
+static int is_open_stream(const uv_handle_t *handle)
+{
+  return (handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle);
+}
+
+static void look_for_unsent(uv_handle_t *handle, void *data)
+{
+  int *found = data;
+  if (is_open_stream(handle) && uv_stream_get_write_queue_size((uv_stream_t *)handle) > 0)
+    *found = 1;
+}
+
+/* Last bytes of tunnels to their upstreams, whose clients have gone. */
+static int has_unsent(struct worker *worker)
+{
+  int found = 0;
+  uv_walk(&worker->uv, look_for_unsent, &found);
+  return found;
+}
+
+static void close_stream(uv_handle_t *handle, void *data)
+{
+  (void)data;
+  if (is_open_stream(handle))
+    stream_close(handle->data);
+}
+
+/* libuv tells of what is closed in one turn the last first: what others still refer to goes first. */
 static void close_rest(struct worker *worker)
 {
+  secure_close(worker);
   close_listeners(worker);
   exchanges_pin(&worker->exchanges, NULL);
   pool_drain(worker->pool);
-  tls_server_unref(worker->tls);
-  tls_context_close(worker->tls_context);
   vm_close(&worker->vm);
+  uv_walk(&worker->uv, close_stream, NULL); /* listeners are closed: these are streams */
   access_log_close(&worker->access_log);
+  access_log_close(&worker->stream_log);
   deadlines_fini(&worker->loop.deadlines);
+  turns_fini(&worker->loop.turns);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
   uv_close((uv_handle_t *)&worker->wake, NULL);
   if (worker->index == 0) {
@@ -196,13 +208,18 @@ static void on_drain_tick(uv_timer_t *timer)
   worker->drained_ms += 20;
   if (waits)
     return;
-  if (!list_empty(&worker->connections) || worker->exchanges.stats.active > 0) {
-    if (worker->drained_ms < gateway->drain_seconds * 1000 && worker->index > 0)
+  if (!list_empty(&worker->connections) || worker->exchanges.stats.active > 0 ||
+      !sessions_are_over(worker->sessions)) {
+    if (worker->drained_ms < atomic_load(&gateway->drain_ms) && worker->index > 0)
       return;
-    h1_server_close_all(&worker->connections);
+    http_server_close_all(&worker->connections);
+    sessions_end(worker->sessions);
     if (worker->exchanges.stats.active > 0 && worker->drained_ms < 20000)
       return; /* their stages end within their deadline */
   }
+  if (has_unsent(worker) && worker->drained_ms < atomic_load(&gateway->drain_ms) &&
+      worker->index > 0)
+    return;
   if (!is_unloaded(worker))
     return;
   worker->state = WORKER_CLOSING;
@@ -214,7 +231,7 @@ void worker_drain(struct worker *worker)
   worker->state = WORKER_DRAINING;
   if (worker->index > 0) {
     close_listeners(worker);
-    h1_server_drain_all(&worker->connections);
+    http_server_drain_all(&worker->connections);
   }
   CHECK(uv_timer_start(&worker->drain_timer, on_drain_tick, 0, 20) == 0);
 }
@@ -243,11 +260,15 @@ static int init_loop(struct worker *worker)
   worker->loop.read_buf = uv_buf_init(worker->read_bytes, LOOP_READ_BYTES);
   err = deadlines_init(&worker->loop.deadlines, &worker->uv);
   if (err == 0)
+    err = turns_init(&worker->loop.turns, &worker->uv);
+  if (err == 0)
     err = uv_async_init(&worker->uv, &worker->wake, on_wake);
   if (err == 0)
     err = uv_timer_init(&worker->uv, &worker->drain_timer);
   if (err == 0)
     err = access_log_init(&worker->access_log, &worker->uv, &worker->exchanges.stats.counts);
+  if (err == 0)
+    err = access_log_init(&worker->stream_log, &worker->uv, &worker->exchanges.stats.counts);
   worker->wake.data = worker->drain_timer.data = worker;
   return err;
 }
@@ -257,6 +278,8 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   worker->gateway = gateway;
   worker->index = index;
   list_init(&worker->connections);
+  list_init(&worker->asked);
+  list_init(&worker->ports);
   int err = init_loop(worker);
   if (err == 0)
     err = pool_new(&worker->pool, &worker->loop, &worker->exchanges.stats.counts);
@@ -271,13 +294,20 @@ int worker_init(struct worker *worker, struct gateway *gateway, unsigned index)
   all->data = &worker->vm;
   all->access_log = index > 0 ? &worker->access_log : NULL;
   exchanges_init(all);
-  worker->plain = (struct h1_server_owner){
-    .events = &exchange_client_events, .on_gone = on_gone, .data = all, .all = &worker->connections
-  };
+  if (index > 0 && gateway->series.on)
+    err = series_new(&all->series, &gateway->series, SERIES_MAX);
+  if (err < 0)
+    return err;
+  worker->owner = (struct http_server_owner){ .events = &exchange_client_events,
+                                              .on_gone = on_gone,
+                                              .on_limit = accept_limit,
+                                              .data = all,
+                                              .all = &worker->connections };
   struct mg_vm *vm = &worker->vm;
   vm->loop = &worker->loop;
   vm->pool = worker->pool;
   vm->exchanges = all;
+  vm->stream_log = index > 0 ? &worker->stream_log : NULL;
   vm->server = &worker->server;
   vm->tls = worker->tls_context;
   vm->secure = tls_client_start;
@@ -296,7 +326,10 @@ void worker_fini(struct worker *worker)
   buf_fini(&worker->inbox.messages);
   vm_fini(&worker->vm);
   exchanges_fini(&worker->exchanges);
+  series_free(worker->exchanges.series);
   access_log_fini(&worker->access_log);
+  access_log_fini(&worker->stream_log);
+  sessions_free(worker->sessions);
   pool_free(worker->pool);
   CHECK(uv_loop_close(&worker->uv) == 0);
   free(worker->read_bytes);

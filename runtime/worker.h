@@ -11,9 +11,11 @@
 #include <stdatomic.h>
 
 #include "base/dict.h"
+#include "base/series.h"
 #include "bridge/vm.h"
 #include "control/snapshot.h"
 #include "exchange/access_log.h"
+#include "http/server.h"
 #include "net/listener.h"
 
 enum {
@@ -29,7 +31,8 @@ enum {
 enum {
   LISTEN_PLAIN,
   LISTEN_TLS,
-  LISTEN_ADMIN
+  LISTEN_ADMIN,
+  LISTEN_SERVICE /* a port of a TCP service, see ports.h */
 };
 
 enum worker_state {
@@ -40,6 +43,7 @@ enum worker_state {
 };
 
 struct gateway;
+struct series_page;
 
 /* What another thread leaves for this one; taken under the gateway's mutex. */
 struct worker_inbox {
@@ -59,11 +63,16 @@ struct worker {
   struct pool *pool;
   struct exchanges exchanges;
   struct access_log access_log;
-  struct h1_server_config server;
-  struct h1_server_owner plain;
+  struct access_log stream_log; /* of TCP and UDP services */
+  struct http_server_config server;
+  struct http_server_owner owner; /* of its clients' connections */
   struct list connections;
   struct tls_context *tls_context;
   struct tls_server *tls;
+  const char *const *protocols;      /* of ALPN, see secure_open */
+  struct list asked;                 /* hellos that wait for a script, see hello.h */
+  uint32_t asked_last;               /* number of the last one */
+  struct sockaddr_storage passes_to; /* of mg_hello_pass, while it runs */
   struct mg_vm vm;
   uv_async_t wake;
   uv_timer_t drain_timer;
@@ -71,8 +80,11 @@ struct worker {
   struct worker_inbox inbox;
   struct listener *listeners[LISTENERS_MAX];
   unsigned listener_count;
-  uint64_t open;           /* connections of clients */
-  _Atomic uint64_t serves; /* number of the snapshot that new requests get */
+  struct list ports;         /* see ports.h */
+  struct sessions *sessions; /* of UDP; NULL until there is such a port */
+  uint64_t open;             /* connections of clients */
+  uint64_t tcp_streams;      /* of them, those of TCP services */
+  _Atomic uint64_t serves;   /* number of the snapshot that new requests get */
   unsigned drained_ms;
   unsigned unload_ms; /* of drained_ms, when scripts were told to end; 0: not yet */
   int unloaded;       /* they have ended */
@@ -90,15 +102,19 @@ struct gateway {
   uv_mutex_t mutex; /* guards the inboxes */
   struct metrics metrics;
   struct dicts dicts;
+  struct mg_series_config series;  /* stands before the workers run */
+  struct series_page *series_page; /* while the page /metrics is made: series.c */
+  int keylog;                      /* file of TLS secrets, see mg_tls_log_keys; -1: none */
+  struct tls_tickets *tickets;     /* NULL until sessions are resumed; under the mutex */
   struct worker control;
   struct worker *workers[WORKERS_MAX];
   unsigned count;
   unsigned started;
-  _Atomic unsigned ended;
+  atomic_uint ended;
   struct bound bound[BOUND_MAX];
   unsigned bound_count;
   struct watchdog *watchdog;
-  double drain_seconds;
+  atomic_uint drain_ms; /* how long requests may take at the end: a second signal says it anew */
   int exit_code;
   uv_signal_t signals[SIGNAL_COUNT];
 };

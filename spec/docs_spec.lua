@@ -158,7 +158,7 @@ end)
 
 local function known_options()
   local options = {}
-  for _, name in ipairs({ "run", "proxy", "check", "explain" }) do
+  for _, name in ipairs({ "run", "proxy", "check", "explain", "migrate" }) do
     for option in command.run("help", name):gmatch("\n  %-%-([%w_-]+)") do
       options[option] = true
     end
@@ -169,15 +169,22 @@ end
 -- Words with a hyphen that are neither settings nor annotations.
 local OTHER = {}
 for word in ([[
-  api-key auth-file auth-map first-visit ingress-nginx ingress-nginx-controller libpcre2-dev
+  api-key auth-file auth-map first-visit grpc-status grpc-timeout
+  ingress-nginx ingress-nginx-controller libpcre2-dev
   moongate-vendor mg-test install-packages x-api-key x-canary x-consumer x-tenant x-tenant-id
   x-visits lua-nginx-module
 ]]):gmatch("%S+") do
   OTHER[word] = true
 end
 
+-- A setting, or a key of ingress-nginx's that is known to have no effect.
+local function is_setting(word)
+  local _, _, code = settings.parse(word, "")
+  return settings.get(word) ~= nil or code == "ignored"
+end
+
 local function is_known(word, options)
-  return settings.get(word) ~= nil or annotations.known[word] ~= nil or options[word]
+  return is_setting(word) or annotations.known[word] ~= nil or options[word]
     or OTHER[word] or io.open("plugins/" .. word .. "/init.lua") ~= nil
 end
 

@@ -11,6 +11,7 @@ local config = s.record({
   realm = s.header_value():default(""):description("what the browser shows when it asks"),
   hide_credentials = s.boolean():default(true)
     :description("the service does not get the Authorization field"),
+  alternative = mg.alternatives.field(s),
 })
 
 -- Each of the two halves of a cache; when one is full the older one goes.
@@ -58,6 +59,7 @@ local function prepare(conf)
     decoy = decoy,
     challenge = { ["WWW-Authenticate"] = ('Basic realm="%s"'):format(realm) },
     hide_credentials = conf.hide_credentials,
+    alternative = conf.alternative,
     good = cache(),
     bad = cache(),
   }, warning
@@ -101,9 +103,12 @@ local function verify(conf, name, text)
 end
 
 local function access(ctx, conf)
+  if mg.alternatives.is_passed(ctx, conf) then
+    return
+  end
   local text, name = credentials_of(ctx)
   if not name then
-    return ctx:respond(401, "401 Unauthorized\n", conf.challenge)
+    return mg.alternatives.refuse(ctx, conf, 401, "401 Unauthorized\n", conf.challenge)
   end
   local is_right, err, code = verify(conf, name, text)
   if is_right == nil then
@@ -111,8 +116,9 @@ local function access(ctx, conf)
     local status = code == "limit" and 503 or 500
     return ctx:respond(status, status == 503 and "503 Service Unavailable\n" or nil)
   elseif not is_right then
-    return ctx:respond(401, "401 Unauthorized\n", conf.challenge)
+    return mg.alternatives.refuse(ctx, conf, 401, "401 Unauthorized\n", conf.challenge)
   end
+  mg.alternatives.pass(ctx, conf)
   ctx:authenticate({ id = name, username = name })
   if conf.hide_credentials then
     ctx.upstream:remove_header("Authorization")

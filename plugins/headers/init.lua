@@ -27,7 +27,7 @@ local config = s.record({
     set = fields():description("replaced, or added where they are missing"),
     add = fields():description("appended to what is there"),
     remove = names(),
-    host = s.header_value():len(1):description("Host for the service"),
+    host = s.template():description("Host for the service, with variables"),
     connection = s.header_value():description("Connection for the service"),
   }):description("fields that the service gets"),
   response = s.record({
@@ -57,7 +57,7 @@ local function list_of(given)
   end
   for _, header in ipairs(list) do
     if header.template and mg.template.is_fixed(header.template) then
-      header.value = mg.template.fixed(header.template)
+      header.value = mg.template.text(header.template)
     end
   end
   return list
@@ -66,6 +66,10 @@ end
 local function prepare(conf)
   for _, head in ipairs({ conf.request or {}, conf.response or {} }) do
     head.set, head.add = list_of(head.set), list_of(head.add)
+  end
+  local request = conf.request
+  if request and request.host and mg.template.is_fixed(request.host) then
+    request.fixed_host = mg.template.text(request.host)
   end
   return conf
 end
@@ -113,7 +117,7 @@ local function access(ctx, conf)
   local upstream = ctx.upstream
   change(ctx, upstream, request, request.remove)
   if request.host then
-    upstream:set_host_header(request.host)
+    upstream:set_host_header(request.fixed_host or ctx:template(request.host))
   end
   if request.connection then
     upstream:set_header("Connection", request.connection)

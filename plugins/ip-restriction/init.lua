@@ -14,13 +14,16 @@ local config = s.record({
   referers = s.array(s.string()):description("values of Referer; ~ and ~* begin patterns"),
   status = s.status_code():default(403),
   message = s.string():default("403 Forbidden\n"),
+  alternative = mg.alternatives.field(s),
 }):at_least_one_of({ "allow", "deny", "user_agents", "referers" })
 
 local function set_of(list)
-  if not list or #list == 0 then
-    return nil
-  end
-  return mg.ip.cidr_set(list)
+  return list and list[1] and mg.ip.cidr_set(list)
+end
+
+-- Of an empty list nobody may pass.
+local function allowed_of(list)
+  return list and mg.ip.cidr_set(list)
 end
 
 -- Values as nginx's map has them: "~" begins a pattern, "~*" one of any case, others are whole
@@ -45,10 +48,11 @@ local function matcher(list)
   return made
 end
 
-local MAKERS = { allow = set_of, deny = set_of, user_agents = matcher, referers = matcher }
+local MAKERS = { allow = allowed_of, deny = set_of, user_agents = matcher, referers = matcher }
 
 local function prepare(conf)
-  local made = { status = conf.status, message = conf.message, source = conf.source }
+  local made = { status = conf.status, message = conf.message, source = conf.source,
+    alternative = conf.alternative }
   for name, make in pairs(MAKERS) do
     local value, err = make(conf[name])
     if err then
@@ -92,24 +96,16 @@ return mg.plugin({
   name = "ip-restriction",
   version = "1.0.0",
   summary = "Refuses clients by address, User-Agent and Referer",
-  stage = "authenticate",
-  before = {
-    "basic-auth",
-    "forward-auth",
-    "hmac-auth",
-    "jwt",
-    "key-auth",
-    "mtls-auth",
-    "openid-connect",
-    "token-introspection",
-  },
+  stage = "cors", -- before all that authenticates, whatever its name
+  after = { "concurrency-limit", "cors", "rate-limit" },
   on_error = "fail_closed",
   config = config,
   prepare = prepare,
 
   access = function(ctx, conf)
     if is_refused(ctx, conf) then
-      return ctx:respond(conf.status, conf.message)
+      return mg.alternatives.refuse(ctx, conf, conf.status, conf.message)
     end
+    mg.alternatives.pass(ctx, conf)
   end,
 })

@@ -60,7 +60,10 @@ local function to_https(ctx, https)
   if request.host == "" or not request.host then
     return ctx:respond(400, "this site is served by https only\n")
   end
-  local base = "https://" .. request.host .. (https.port and ":" .. https.port or "")
+  -- What the client calls this site, where a trusted proxy says so.
+  local public = request.public_authority
+  local host = public == request.authority and request.host or public:gsub(":%d+$", "")
+  local base = "https://" .. host .. (https.port and ":" .. https.port or "")
   local target = https.keep_slash and request.target or cut_slash(request.target)
   return ctx:redirect(base .. target, https.code)
 end

@@ -12,7 +12,8 @@ local config = s.record({
   replacement = s.header_value():required()
     :description("the whole new path, with $0 to $9 for what the pattern's groups hold"),
   redirect = s.boolean():default(false):description("replacement is a URL: answers 302 with it"),
-  forwarded_prefix = s.header_value():description("X-Forwarded-Prefix for the service"),
+  forwarded_prefix = s.header_value()
+    :description("X-Forwarded-Prefix for the service, with groups as the replacement"),
 })
 
 -- "a/$1$x" becomes { "a/", 1, "$x" }: only $0 to $9 stand for groups.
@@ -64,7 +65,7 @@ local function prepare(conf)
     query = query ~= "" and pieces(query) or nil,
     drops_query = conf.replacement:sub(-1) == "?",
     redirect = conf.redirect,
-    forwarded_prefix = conf.forwarded_prefix,
+    forwarded_prefix = conf.forwarded_prefix and pieces(conf.forwarded_prefix),
   }
 end
 
@@ -87,7 +88,8 @@ local function access(ctx, conf)
   path = mg.url.escape_path(path)
   ctx.upstream:set_target(query and path .. "?" .. query or path)
   if conf.forwarded_prefix then
-    ctx.upstream:set_header("X-Forwarded-Prefix", conf.forwarded_prefix)
+    ctx.upstream:set_header("X-Forwarded-Prefix",
+      put_together(conf.forwarded_prefix, groups, mg.url.escape_path))
   end
 end
 

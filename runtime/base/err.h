@@ -24,13 +24,15 @@
   X(ERR_STALE, -10017, 500, "a request was used after its end")                                    \
   X(ERR_NO_MEMORY, -10018, 503, "out of memory")                                                   \
   X(ERR_VERSION, -10019, 505, "this version of HTTP is not spoken here")                           \
-  X(ERR_NOT_IMPLEMENTED, -10020, 501, "this transfer coding is not known")                         \
-  X(ERR_DRAINING, -10021, 503, "the gateway is stopping")                                          \
+  X(ERR_NOT_IMPLEMENTED, -10020, 501, "this is not implemented here")                              \
+  X(ERR_STARTING, -10021, 503, "the gateway is starting")                                          \
   X(ERR_STATE, -10022, 500, "the call does not fit the request's state")                           \
   X(ERR_LIMIT, -10023, 503, "a limit was reached")                                                 \
   X(ERR_DEADLINE, -10024, 504, "the hook's deadline passed")                                       \
   X(ERR_FIELD_TOO_LONG, -10026, 400, "a header field is too large")                                \
   X(ERR_METHOD, -10027, 405, "this method is not served here")                                     \
+  X(ERR_MISDIRECTED, -10028, 421, "this connection was made for another name")                     \
+  X(ERR_GRPC_DEADLINE, -10029, 504, "the call's deadline passed")                                  \
   X(ERR_BAD_FIELD, -10025, 500, "the field's name or value is not valid")                          \
   X(ERR_BAD_PROXY_HEADER, -10030, 400, "the PROXY header is not valid")                            \
   X(ERR_TLS_HANDSHAKE, -10031, 502, "the TLS handshake failed")                                    \
@@ -38,7 +40,11 @@
   X(ERR_TLS_NO_CERTIFICATE, -10033, 421, "there is no certificate for this name")                  \
   X(ERR_TLS_TRUNCATED, -10034, 502, "the TLS connection was cut off")                              \
   X(ERR_TLS_BROKEN, -10035, 502, "a TLS record is not valid")                                      \
-  X(ERR_TLS_CONFIG, -10036, 502, "the TLS settings are not valid")
+  X(ERR_TLS_CONFIG, -10036, 502, "the TLS settings are not valid")                                 \
+  X(ERR_UPSTREAM_SEND_TIMEOUT, -10037, 504, "the upstream did not take the request in time")       \
+  X(ERR_UPSTREAM_HEAD_TOO_LARGE, -10038, 502, "the response's header fields are too large")        \
+  X(ERR_MISCONFIGURED, -10039, 503, "the configuration of this path is not valid")                 \
+  X(ERR_LENGTH_REQUIRED, -10040, 411, "the upstream's version of HTTP needs a Content-Length")
 
 enum err {
 #define X(name, code, status, text) name = code,

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Written once by log_setup before the threads start, read-only afterwards. */
-static enum log_level log_least = LOG_INFO;
-static int log_json = 0;
+/* Written by the control thread, read by all. */
+static _Atomic int log_least = LOG_INFO;
+/* A descriptor of our own once there was a file: it is never closed, as others may be writing to it, and
+ * is pointed to another file by the kernel. */
+static _Atomic int log_fd = STDERR_FILENO;
+static int log_json = 0; /* written once by log_setup before the threads start */
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", "off" };
 
@@ -80,13 +86,38 @@ static void put_time(struct log_line *line)
 
 void log_setup(enum log_level least, int as_json)
 {
-  log_least = least;
+  log_set_least(least);
   log_json = as_json;
+}
+
+void log_set_least(enum log_level least)
+{
+  atomic_store_explicit(&log_least, least, memory_order_relaxed);
 }
 
 int log_enabled(enum log_level level)
 {
-  return level >= log_least;
+  return (int)level >= atomic_load_explicit(&log_least, memory_order_relaxed);
+}
+
+int log_open(const char *path)
+{
+  enum {
+    FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
+  };
+  int now = atomic_load(&log_fd);
+  if (!path && now == STDERR_FILENO)
+    return 0;
+  int fd = path ? open(path, FLAGS, 0644) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0)
+    return -errno;
+  if (now == STDERR_FILENO) {
+    atomic_store(&log_fd, fd);
+    return 0;
+  }
+  int err = dup3(fd, now, O_CLOEXEC) < 0 ? -errno : 0;
+  close(fd);
+  return err;
 }
 
 int log_is_json(void)
@@ -119,7 +150,7 @@ void log_end(struct log_line *line)
   if (log_json)
     put_text(line, "}");
   line->text[line->len++] = '\n';
-  ssize_t done = write(STDERR_FILENO, line->text, line->len);
+  ssize_t done = write(atomic_load_explicit(&log_fd, memory_order_relaxed), line->text, line->len);
   (void)done; /* nowhere to tell of a log that cannot be written */
 }
 
@@ -142,7 +173,7 @@ struct repeats {
   uint64_t left_out;
 };
 
-/* Process-wide as standard error is; lines that reach it are rare. */
+/* Process-wide as the log is; lines that reach it are rare. */
 static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct repeats repeats[EVENTS_MAX];
 
@@ -221,7 +252,7 @@ void log_sweep(int all)
 
 void log_write(enum log_level level, const char *event, ...)
 {
-  if (level < log_least || !log_admit(level, event, strlen(event)))
+  if (!log_enabled(level) || !log_admit(level, event, strlen(event)))
     return;
   struct log_line line;
   log_begin(&line, level, event, strlen(event));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Structured log lines on standard error: a fixed event name and key-value pairs, as JSON or text.
+/* Structured log lines on standard error or in a file: a fixed event name and key-value pairs, as JSON or text.
  * One write a line, from any thread. Of one event's warnings and errors, LOG_REPEATS are written in
  * LOG_WINDOW_S seconds, and then how many were left out. */
 #ifndef BASE_LOG_H
@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/compiler.h"
 
 enum log_level {
   LOG_DEBUG,
@@ -23,6 +25,11 @@ enum {
 
 /* Set once at start, before other threads run. */
 void log_setup(enum log_level least, int as_json);
+/* While it serves; of one thread, as log_open. */
+void log_set_least(enum log_level least);
+/* Lines go to the end of that file from now on; NULL: standard error. Opens anew what has been opened
+ * before. On an error they go where they went. */
+MG_MUST_USE int log_open(const char *path);
 /* 1 when lines of this level are written. */
 int log_enabled(enum log_level level);
 /* Pairs of `const char *` key and value, ended by NULL. A NULL value is written as an empty text. */

@@ -16,6 +16,8 @@ enum {
   APR1_ROUNDS = 1000,
   MD5_BYTES = 16,
   SHA1_BYTES = 20,
+  ROUNDS_MAX = 5000000, /* of $5$ and $6$; with either some seconds */
+  COST_MAX = 16,        /* of bcrypt */
 };
 
 static const char apr1_mark[] = "$apr1$";
@@ -44,12 +46,32 @@ static int is_old_crypt(const char *hash, size_t length)
   return 1;
 }
 
+/* Digits from `at` on; a number that is larger than any that is allowed ends early. */
+static unsigned long number_at(const char *hash, size_t length, size_t at)
+{
+  unsigned long number = 0;
+  for (; at < length && hash[at] >= '0' && hash[at] <= '9' && number <= ROUNDS_MAX; at++)
+    number = 10 * number + (unsigned long)(hash[at] - '0');
+  return number;
+}
+
+/* Whoever writes a hash decides how long each login takes; some would take minutes or days. */
+static int is_bearable(const char *hash, size_t length)
+{
+  static const char rounds[] = "rounds=";
+  size_t at = sizeof("$5$") - 1;
+  if (begins(hash, length, "$2"))
+    return number_at(hash, length, sizeof("$2y$") - 1) <= COST_MAX;
+  return length <= at || !begins(hash + at, length - at, rounds) ||
+         number_at(hash, length, at + sizeof(rounds) - 1) <= ROUNDS_MAX;
+}
+
 static int is_crypt(const char *hash, size_t length)
 {
   static const char *const marks[] = { "$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$" };
   for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
     if (begins(hash, length, marks[i]))
-      return 1;
+      return is_bearable(hash, length);
   }
   return is_old_crypt(hash, length);
 }

@@ -23,6 +23,7 @@ enum stat_kind {
   X(STAT_ANSWERS_3, COUNTER, "requests_total", "code_class=\"3xx\"", "")                           \
   X(STAT_ANSWERS_4, COUNTER, "requests_total", "code_class=\"4xx\"", "")                           \
   X(STAT_ANSWERS_5, COUNTER, "requests_total", "code_class=\"5xx\"", "")                           \
+  X(STAT_HEADS, GAUGE, "request_heads", "", "Requests whose head is not whole.")                   \
   X(STAT_IN_FLIGHT, GAUGE, "requests_in_flight", "", "Requests that have begun and not ended.")    \
   X(STAT_CLIENTS_GONE, COUNTER, "client_aborts_total", "", "Requests that the client broke off.")  \
   X(STAT_BYTES_IN, COUNTER, "received_bytes_total", "", "Bytes of request bodies.")                \
@@ -30,6 +31,9 @@ enum stat_kind {
   X(STAT_CONNECTIONS, GAUGE, "connections", "state=\"open\"", "Connections of clients.")           \
   X(STAT_ACCEPTED, COUNTER, "connections_accepted_total", "", "Connections that were accepted.")   \
   X(STAT_REFUSED, COUNTER, "connections_refused_total", "", "Connections that were turned away.")  \
+  X(STAT_TLS_DONE, COUNTER, "tls_handshakes_total", "result=\"done\"",                             \
+    "TLS handshakes with clients.")                                                                \
+  X(STAT_TLS_FAILED, COUNTER, "tls_handshakes_total", "result=\"failed\"", "")                     \
   X(STAT_ATTEMPTS, COUNTER, "upstream_attempts_total", "", "Attempts at an endpoint.")             \
   X(STAT_RETRIES, COUNTER, "upstream_retries_total", "", "Attempts that followed another.")        \
   X(STAT_CONNECTS, COUNTER, "upstream_connects_total", "", "Connections opened to endpoints.")     \
@@ -43,6 +47,24 @@ enum stat_kind {
   X(STAT_FAIL_PROTOCOL, COUNTER, "upstream_errors_total", "reason=\"protocol\"", "")               \
   X(STAT_FAIL_TLS, COUNTER, "upstream_errors_total", "reason=\"tls\"", "")                         \
   X(STAT_FAIL_OTHER, COUNTER, "upstream_errors_total", "reason=\"other\"", "")                     \
+  X(STAT_STREAMS_TCP, COUNTER, "stream_sessions_total", "protocol=\"tcp\"",                        \
+    "Connections of TCP services and sessions of UDP services.")                                   \
+  X(STAT_STREAMS_UDP, COUNTER, "stream_sessions_total", "protocol=\"udp\"", "")                    \
+  X(STAT_STREAMS_TCP_OPEN, GAUGE, "stream_sessions", "protocol=\"tcp\"", "Those that are open.")   \
+  X(STAT_STREAMS_UDP_OPEN, GAUGE, "stream_sessions", "protocol=\"udp\"", "")                       \
+  X(STAT_STREAMS_TCP_FAILED, COUNTER, "stream_sessions_failed_total", "protocol=\"tcp\"",          \
+    "Those that reached no endpoint.")                                                             \
+  X(STAT_STREAMS_UDP_FAILED, COUNTER, "stream_sessions_failed_total", "protocol=\"udp\"", "")      \
+  X(STAT_STREAMS_TCP_IN, COUNTER, "stream_received_bytes_total", "protocol=\"tcp\"",               \
+    "Bytes of their clients.")                                                                     \
+  X(STAT_STREAMS_UDP_IN, COUNTER, "stream_received_bytes_total", "protocol=\"udp\"", "")           \
+  X(STAT_STREAMS_TCP_OUT, COUNTER, "stream_sent_bytes_total", "protocol=\"tcp\"",                  \
+    "Bytes to their clients.")                                                                     \
+  X(STAT_STREAMS_UDP_OUT, COUNTER, "stream_sent_bytes_total", "protocol=\"udp\"", "")              \
+  X(STAT_STREAM_RETRIES, COUNTER, "stream_retries_total", "",                                      \
+    "Attempts at an endpoint of theirs that followed another.")                                    \
+  X(STAT_DATAGRAMS_DROPPED, COUNTER, "stream_datagrams_dropped_total", "",                         \
+    "Datagrams for which there was no session, or no room in a socket.")                           \
   X(STAT_LUA_HEAP, GAUGE, "lua_heap_bytes", "", "Memory of the scripts' states in the workers.")   \
   X(STAT_LOG_DROPPED, COUNTER, "access_log_dropped_total", "",                                     \
     "Lines of the access log that nobody took in time.")
@@ -50,6 +72,9 @@ enum stat_kind {
 /* X(id, setting): limits that a client or an endpoint can go over, by the name of the setting. */
 #define LIMIT_LIST(X)                                                                              \
   X(LIMIT_NONE, "none")                                                                            \
+  X(LIMIT_CONNECTIONS, "max-worker-connections")                                                   \
+  X(LIMIT_PROXY_TIME, "proxy-protocol-header-timeout")                                             \
+  X(LIMIT_HANDSHAKE_TIME, "tls-handshake-timeout")                                                 \
   X(LIMIT_TARGET, "large-client-header-buffers")                                                   \
   X(LIMIT_HEADERS, "max-header-size")                                                              \
   X(LIMIT_HEADER_TIME, "client-header-timeout")                                                    \
@@ -57,9 +82,21 @@ enum stat_kind {
   X(LIMIT_BODY, "proxy-body-size")                                                                 \
   X(LIMIT_CONNECT_TIME, "proxy-connect-timeout")                                                   \
   X(LIMIT_READ_TIME, "proxy-read-timeout")                                                         \
+  X(LIMIT_WRITE_TIME, "proxy-send-timeout")                                                        \
+  X(LIMIT_ANSWER_HEADERS, "proxy-buffer-size")                                                     \
   X(LIMIT_PATTERN, "pattern-effort")                                                               \
   X(LIMIT_HOOK_TIME, "hook-deadline")                                                              \
-  X(LIMIT_SCRIPT_TIME, "script-time")
+  X(LIMIT_SCRIPT_TIME, "script-time")                                                              \
+  X(LIMIT_SEND_TIME, "client-send-timeout")                                                        \
+  X(LIMIT_H2_STREAMS, "http2-max-concurrent-streams")                                              \
+  X(LIMIT_H2_RESETS, "http2-max-resets")                                                           \
+  X(LIMIT_H2_CONTROL, "http2-max-control-frames")                                                  \
+  X(LIMIT_H2_CONTINUATIONS, "http2-max-continuations")                                             \
+  X(LIMIT_RATE, "rate-limit")                                                                      \
+  X(LIMIT_CONCURRENCY, "concurrency-limit")                                                        \
+  X(LIMIT_UDP_SESSIONS, "max-worker-udp-sessions")                                                 \
+  X(LIMIT_SPANS, "otel-max-queuesize")                                                             \
+  X(LIMIT_SERIES, "max-metric-series")
 
 /* X(id, name, help): durations in seconds. */
 #define HISTOGRAM_LIST(X)                                                                          \

@@ -36,6 +36,26 @@ int32_t mg_random(char *out, uint32_t length)
   return uv_random(NULL, NULL, out, length, 0, NULL);
 }
 
+int32_t mg_random_hex(struct mg_vm *vm, char *out, uint32_t length)
+{
+  static const char digits[] = "0123456789abcdef";
+  if (length < 1 || length > 64)
+    return UV_EINVAL;
+  if (vm->chance_left < length) {
+    int err = uv_random(NULL, NULL, vm->chance, sizeof(vm->chance), 0, NULL);
+    if (err < 0)
+      return err;
+    vm->chance_left = sizeof(vm->chance);
+  }
+  vm->chance_left -= length;
+  for (uint32_t i = 0; i < length; i++) {
+    uint8_t byte = vm->chance[vm->chance_left + i];
+    out[2 * i] = digits[byte >> 4];
+    out[2 * i + 1] = digits[byte & 15];
+  }
+  return 0;
+}
+
 int32_t mg_equal(const char *a, uint32_t a_length, const char *b, uint32_t b_length)
 {
   return a_length == b_length && CRYPTO_memcmp(a, b, a_length) == 0;

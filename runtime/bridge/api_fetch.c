@@ -33,7 +33,7 @@ struct mg_fetch {
   struct head trailers;
   struct http_message message;
   struct buf text; /* the response's body */
-  struct pool_timeouts timeouts;
+  struct pool_request wanted;
   size_t limit;
   int endpoint;
   uint8_t state;
@@ -136,6 +136,7 @@ static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
 static void on_ready(struct http_peer *peer)
 {
   struct mg_fetch *fetch = of(peer);
+  fetch->peer = peer;
   int more = fetch->request.body_len > 0;
   int err = peer->ops->send_head(peer, &fetch->request, &fetch->arena, more);
   if (err == 0 && more)
@@ -164,7 +165,7 @@ static const struct http_events events = {
 static void start(struct mg_fetch *fetch, int want_fresh)
 {
   int fresh = 0;
-  int err = pool_take(fetch->vm->pool, fetch->endpoint, &fetch->timeouts, &events, fetch,
+  int err = pool_take(fetch->vm->pool, fetch->endpoint, &fetch->wanted, &events, fetch,
                       want_fresh ? POOL_FRESH : POOL_ALIVE, &fetch->peer, &fresh);
   if (err < 0) {
     fetch->peer = NULL;
@@ -194,6 +195,8 @@ struct mg_fetch *mg_fetch_new(struct mg_vm *vm, const char *method, uint32_t met
 
 void mg_fetch_free(struct mg_fetch *fetch)
 {
+  if (fetch->task)
+    task_abandon(fetch->task);
   let_go(fetch, 0);
   list_remove(&fetch->node);
   buf_fini(&fetch->arena);
@@ -259,8 +262,9 @@ int32_t mg_fetch_wait(struct mg_vm *vm, struct mg_fetch *fetch, int32_t endpoint
   fetch->state = FETCH_RUNNING;
   fetch->endpoint = endpoint;
   fetch->limit = (size_t)limit;
-  fetch->timeouts =
-      (struct pool_timeouts){ ms_of(connect_seconds), ms_of(seconds), ms_of(seconds) };
+  fetch->wanted = (struct pool_request){ .connect_ms = ms_of(connect_seconds),
+                                         .send_ms = ms_of(seconds),
+                                         .response_ms = ms_of(seconds) };
   (void)uv_timer_start(&task->timer, on_timeout, ms_of(seconds), 0); /* its callback is not NULL */
   start(fetch, 0);
   return 0;
@@ -271,15 +275,27 @@ int32_t mg_fetch_status(const struct mg_fetch *fetch)
   return (int32_t)fetch->answer.status;
 }
 
-int32_t mg_fetch_head_at(const struct mg_fetch *fetch, uint32_t index, struct mg_text *name,
-                         struct mg_text *value)
+static int32_t field_at(const struct mg_fetch *fetch, const struct head *head, uint32_t index,
+                        struct mg_text *name, struct mg_text *value)
 {
-  if (index >= fetch->answer.count)
+  if (index >= head->count)
     return 0;
-  const struct field *field = &fetch->answer.fields[index];
+  const struct field *field = &head->fields[index];
   *name = (struct mg_text){ span_text(&fetch->answer_arena, field->name), field->name.len };
   *value = (struct mg_text){ span_text(&fetch->answer_arena, field->value), field->value.len };
   return 1;
+}
+
+int32_t mg_fetch_head_at(const struct mg_fetch *fetch, uint32_t index, struct mg_text *name,
+                         struct mg_text *value)
+{
+  return field_at(fetch, &fetch->answer, index, name, value);
+}
+
+int32_t mg_fetch_trailer_at(const struct mg_fetch *fetch, uint32_t index, struct mg_text *name,
+                            struct mg_text *value)
+{
+  return field_at(fetch, &fetch->trailers, index, name, value);
 }
 
 void mg_fetch_text(const struct mg_fetch *fetch, struct mg_text *text)

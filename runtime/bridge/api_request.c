@@ -121,6 +121,8 @@ int32_t mg_head_set(struct mg_request *request, uint32_t generation, int32_t whi
   struct head *head = writable(exchange, which, name, name_length);
   if (!head)
     return ERR_STATE;
+  if (field_identify(name, name_length) == FIELD_HOST)
+    add = 0; /* two of them are a bad request (RFC 9112 3.2) */
   int err = add ? head_add(head, &exchange->arena, name, name_length, value, value_length)
                 : head_set(head, &exchange->arena, name, name_length, value, value_length);
   exchange_rebase(exchange);
@@ -198,6 +200,16 @@ int32_t mg_request_id(struct mg_request *request, uint32_t generation, struct mg
   return exchange->request_id.len > 0;
 }
 
+int32_t mg_client_tls(struct mg_request *request, uint32_t generation, int32_t fact,
+                      struct mg_text *text)
+{
+  const struct exchange *exchange = find(request, generation);
+  if (!exchange)
+    return ERR_STALE;
+  *text = exchange_tls_fact(exchange, (enum mg_tls_fact)fact);
+  return text->length > 0;
+}
+
 int32_t mg_respond(struct mg_request *request, uint32_t generation, uint32_t status, int32_t source)
 {
   struct exchange *exchange = find(request, generation);
@@ -234,6 +246,15 @@ int32_t mg_response_set_status(struct mg_request *request, uint32_t generation, 
   return 0;
 }
 
+int32_t mg_response_encode(struct mg_request *request, uint32_t generation, int32_t coding,
+                           int32_t level)
+{
+  struct exchange *exchange = find(request, generation);
+  if (!exchange)
+    return ERR_STALE;
+  return exchange_encode(exchange, coding ? ENCODER_BROTLI : ENCODER_GZIP, level);
+}
+
 int32_t mg_response_drop_body(struct mg_request *request, uint32_t generation)
 {
   struct exchange *exchange = find(request, generation);
@@ -267,6 +288,8 @@ int32_t mg_body_wait(struct mg_vm *vm, struct mg_request *request, uint32_t gene
     return ERR_STALE;
   if (exchange->state != (which ? EX_RESPONSE : EX_REQUEST) || !exchange->client)
     return ERR_STATE;
+  if (!vm->current || vm->current->exchange != exchange) /* whose end would be nobody's to tell */
+    return ERR_STATE;
   int err = task_wait(vm, cancel_body, exchange);
   if (err < 0)
     return err;
@@ -286,6 +309,26 @@ int32_t mg_body_get(struct mg_request *request, uint32_t generation, int32_t whi
   const struct buf *from = which ? &exchange->answer : &exchange->body;
   *body = (struct mg_text){ from->data, (uint32_t)from->len };
   return 1;
+}
+
+int32_t mg_request_keep(struct mg_request *request, uint32_t generation, uint64_t max)
+{
+  struct exchange *exchange = find(request, generation);
+  if (!exchange)
+    return ERR_STALE;
+  if (exchange->state != EX_REQUEST)
+    return ERR_STATE;
+  exchange_keep_body(exchange, max);
+  return 0;
+}
+
+int32_t mg_request_kept(struct mg_request *request, uint32_t generation, struct mg_text *body)
+{
+  struct exchange *exchange = find(request, generation);
+  if (!exchange)
+    return ERR_STALE;
+  *body = (struct mg_text){ exchange->kept.data, (uint32_t)exchange->kept.len };
+  return exchange->request_done && exchange->kept_max > 0;
 }
 
 int32_t mg_body_set(struct mg_request *request, uint32_t generation, const char *data,
@@ -318,10 +361,14 @@ int32_t mg_chunk_set(struct mg_request *request, uint32_t generation, const char
   struct exchange *exchange = find(request, generation);
   if (!exchange)
     return ERR_STALE;
-  if (!exchange->hook)
+  struct body_hook *hook = exchange->hook;
+  if (!hook)
     return ERR_STATE;
-  exchange->hook->piece.len = 0;
-  return buf_put(&exchange->hook->piece, data, length);
+  if (exchange->record.keeps_length && hook == &exchange->response_hook &&
+      length != hook->piece.len)
+    return UV_EINVAL;
+  hook->piece.len = 0;
+  return buf_put(&hook->piece, data, length);
 }
 
 int32_t mg_request_gone(struct mg_request *request, uint32_t generation)

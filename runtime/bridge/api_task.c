@@ -26,6 +26,12 @@ int32_t mg_wait_timer(struct mg_vm *vm, double seconds)
   return uv_timer_start(&vm->current->timer, on_timer, (uint64_t)(seconds * 1000 + 0.5), 0);
 }
 
+void mg_wait_cancel(struct mg_vm *vm)
+{
+  if (vm->current)
+    task_abandon(vm->current);
+}
+
 static void cancel_park(struct task *task)
 {
   task->operation = NULL;

@@ -18,7 +18,7 @@ enum {
 };
 
 struct socket {
-  struct stream stream; /* unused by one that listens */
+  struct stream *stream; /* NULL in one that listens, and once libuv has let go */
   struct mg_vm *vm;
   struct list node;          /* of sockets->all */
   struct list accepted_node; /* of the listener's `accepted`, until Lua takes it */
@@ -34,7 +34,6 @@ struct socket {
   uint8_t slotted;  /* a handle names it */
   uint8_t open;     /* connected */
   uint8_t shut;     /* our side is over */
-  uint8_t closed;   /* libuv has let go */
   uint8_t released; /* no handle names it any more */
 };
 
@@ -183,7 +182,7 @@ static void free_socket(struct socket *socket)
 static void on_deadline(struct deadline *deadline)
 {
   struct socket *socket = LIST_ENTRY(deadline, struct socket, deadline);
-  stream_close(&socket->stream);
+  stream_close(socket->stream);
 }
 
 /* No handle names it from now on. `gently`: what is queued is still sent. */
@@ -201,13 +200,13 @@ static void release(struct socket *socket, int gently)
     }
     listener_close(socket->listener);
     free_socket(socket);
-  } else if (socket->closed) {
+  } else if (!socket->stream) {
     free_socket(socket);
   } else if (gently && !socket->shut) {
     deadline_set(&socket->vm->loop->deadlines, &socket->deadline, FINISH_MS);
-    stream_finish(&socket->stream);
+    stream_finish(socket->stream);
   } else {
-    stream_close(&socket->stream);
+    stream_close(socket->stream);
   }
 }
 
@@ -215,7 +214,7 @@ static void release(struct socket *socket, int gently)
 
 static struct socket *of(struct stream *stream)
 {
-  return LIST_ENTRY(stream, struct socket, stream);
+  return stream->owner;
 }
 
 static void on_open(struct stream *stream, int err)
@@ -265,15 +264,15 @@ static void on_drained(struct stream *stream)
 static void on_closed(struct stream *stream)
 {
   struct socket *socket = of(stream);
-  socket->closed = 1;
-  if (socket->released) {
-    free_socket(socket);
-    return;
+  if (!socket->released) {
+    if (socket->end == 0)
+      socket->end = UV_ECONNABORTED;
+    wake(socket->reader, socket->end);
+    wake(socket->writer, socket->end);
   }
-  if (socket->end == 0)
-    socket->end = UV_ECONNABORTED;
-  wake(socket->reader, socket->end);
-  wake(socket->writer, socket->end);
+  socket->stream = NULL; /* not before: who was woken may have let go of it, and it would be gone */
+  if (socket->released)
+    free_socket(socket);
 }
 
 static const struct stream_events events = { on_open, on_data, on_end, on_drained, on_closed };
@@ -290,8 +289,8 @@ static int make(struct mg_vm *vm, int pipe, struct socket **out)
   if (!socket)
     return UV_ENOMEM;
   struct net_loop *loop = vm->loop;
-  err = pipe ? stream_init_pipe(&socket->stream, loop->uv, &events, &loop->read_buf)
-             : stream_init(&socket->stream, loop->uv, &events, &loop->read_buf);
+  err = stream_new(&socket->stream, loop->uv, pipe ? STREAM_PIPE : STREAM_TCP, &events, socket,
+                   &loop->read_buf);
   if (err < 0) {
     free(socket);
     return err;
@@ -324,10 +323,10 @@ int socket_adopt(struct mg_vm *vm, int fd, struct mg_handle *handle)
     close(fd);
     return err;
   }
-  err = stream_open(&socket->stream, fd);
+  err = stream_open(socket->stream, fd);
   if (err == 0) {
     socket->open = 1;
-    stream_read(&socket->stream, 1);
+    stream_read(socket->stream, 1);
   }
   return named_or_gone(socket, err, handle);
 }
@@ -349,8 +348,8 @@ int32_t mg_tcp_connect(struct mg_vm *vm, const char *address, uint32_t length, u
   int err = make(vm, pipe, &socket);
   if (err < 0)
     return err;
-  err = pipe ? stream_connect_pipe(&socket->stream, text + 5)
-             : stream_connect(&socket->stream, (const struct sockaddr *)&addr);
+  err = pipe ? stream_connect_pipe(socket->stream, text + 5)
+             : stream_connect(socket->stream, (const struct sockaddr *)&addr);
   return named_or_gone(socket, err, handle);
 }
 
@@ -360,12 +359,12 @@ static void on_connection(struct listener *listener)
   struct socket *socket;
   if (make(self->vm, listener->handle.type == UV_NAMED_PIPE, &socket) < 0)
     return; /* the client sees its connection close with the listener */
-  if (stream_accept(&socket->stream, &listener->uv) < 0) {
+  if (stream_accept(socket->stream, &listener->uv) < 0) {
     release(socket, 0);
     return;
   }
   socket->open = 1;
-  stream_read(&socket->stream, 1);
+  stream_read(socket->stream, 1);
   list_push(self->accepted.prev, &socket->accepted_node); /* in the order of their coming */
   wake(self->reader, 0);
 }
@@ -433,7 +432,7 @@ int32_t mg_tcp_wait_data(struct mg_vm *vm, const struct mg_handle *handle, uint3
   else if (socket->end < 0)
     wake(socket->reader, socket->end);
   else
-    stream_read(&socket->stream, 1);
+    stream_read(socket->stream, 1);
   return 0;
 }
 
@@ -452,8 +451,8 @@ int32_t mg_tcp_take(struct mg_vm *vm, const struct mg_handle *handle, uint32_t l
   if (!socket || length > socket->in.len)
     return socket ? UV_EINVAL : ERR_STALE;
   buf_drop(&socket->in, length);
-  if (socket->in.len < READ_AHEAD_BYTES && !socket->listener)
-    stream_read(&socket->stream, 1);
+  if (socket->in.len < READ_AHEAD_BYTES && socket->stream)
+    stream_read(socket->stream, 1);
   return 0;
 }
 
@@ -463,11 +462,11 @@ int32_t mg_tcp_write(struct mg_vm *vm, const struct mg_handle *handle, const cha
   struct socket *socket = find(vm, handle);
   if (!socket || socket->listener)
     return ERR_STALE;
-  if (socket->shut)
+  if (socket->shut || !socket->stream)
     return UV_EPIPE;
   uv_buf_t out = uv_buf_init((char *)data, length); /* libuv does not write to it */
-  int err = length > 0 ? stream_write(&socket->stream, &out, 1) : 0;
-  return err < 0 ? err : stream_queued(&socket->stream) > 0;
+  int err = length > 0 ? stream_write(socket->stream, &out, 1) : 0;
+  return err < 0 ? err : stream_queued(socket->stream) > 0;
 }
 
 int32_t mg_tcp_wait_drained(struct mg_vm *vm, const struct mg_handle *handle, double seconds)
@@ -476,8 +475,8 @@ int32_t mg_tcp_wait_drained(struct mg_vm *vm, const struct mg_handle *handle, do
   if (!socket || socket->listener)
     return ERR_STALE;
   int err = begin_wait(socket, 1, seconds);
-  if (err == 0 && (socket->closed || stream_queued(&socket->stream) == 0))
-    wake(socket->writer, socket->closed ? socket->end : 0);
+  if (err == 0 && (!socket->stream || stream_queued(socket->stream) == 0))
+    wake(socket->writer, socket->stream ? 0 : socket->end);
   return err;
 }
 
@@ -487,7 +486,8 @@ int32_t mg_tcp_shutdown(struct mg_vm *vm, const struct mg_handle *handle)
   if (!socket || socket->listener)
     return ERR_STALE;
   socket->shut = 1;
-  stream_linger(&socket->stream);
+  if (socket->stream)
+    stream_linger(socket->stream);
   return 0;
 }
 
@@ -526,8 +526,8 @@ void mg_tcp_reset(struct mg_vm *vm, const struct mg_handle *handle)
   struct socket *socket = find(vm, handle);
   if (!socket)
     return;
-  if (!socket->listener)
-    stream_reset(&socket->stream);
+  if (socket->stream)
+    stream_reset(socket->stream);
   release(socket, 0);
 }
 
@@ -546,7 +546,7 @@ void sockets_close(struct mg_vm *vm)
     list_remove(&socket->node);
     list_push(&rest, &socket->node);
     if (socket->released)
-      stream_close(&socket->stream);
+      stream_close(socket->stream);
     else
       release(socket, 0);
   }

@@ -8,9 +8,14 @@
 #include "bridge/api.h"
 #include "bridge/vm.h"
 #include "tls/client.h"
+#include "tls/ocsp.h"
 #include "tls/self_signed.h"
 
-static const char *const protocols[] = { "http/1.1", NULL };
+/* ALPN (RFC 7301), by enum pool_protocol. */
+static const char *const http1[] = { "http/1.1", NULL };
+static const char *const http2[] = { "h2", NULL };
+static const char *const either[] = { "h2", "http/1.1", NULL };
+static const char *const *const protocols[] = { http1, http2, either };
 
 static int set_trust(struct tls_client_settings *settings, const struct mg_tls_options *options,
                      char *error, uint32_t error_size)
@@ -36,13 +41,19 @@ struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_op
                                         char *error, uint32_t error_size)
 {
   struct tls_client_config *config = NULL;
+  if (options->protocol < 0 ||
+      (size_t)options->protocol >= sizeof(protocols) / sizeof(protocols[0])) {
+    (void)snprintf(error, error_size, "there is no protocol %d", (int)options->protocol);
+    return NULL;
+  }
   struct tls_client_settings settings = { .verify = (int)options->verify,
                                           .depth = options->depth,
                                           .server_name = options->server_name,
                                           .verify_name = options->verify_name,
-                                          .alpn = protocols,
+                                          .alpn = protocols[options->protocol],
                                           .min_version = options->min_version,
-                                          .max_version = options->max_version };
+                                          .max_version = options->max_version,
+                                          .suites = options->suites };
   error[0] = 0;
   int err = set_trust(&settings, options, error, error_size);
   if (err == 0)
@@ -59,6 +70,37 @@ struct mg_tls_client *mg_tls_client_new(struct mg_vm *vm, const struct mg_tls_op
 void mg_tls_client_free(struct mg_tls_client *profile)
 {
   tls_client_config_unref((struct tls_client_config *)profile);
+}
+
+int32_t mg_tls_names(const char *names, int32_t groups, char *unknown, uint32_t size)
+{
+  struct tls_suites read;
+  return (groups ? tls_groups_read : tls_suites_read)(&read, names, unknown, size);
+}
+
+int32_t mg_ocsp_question(const char *pem, uint32_t length, struct mg_text *url,
+                         struct mg_text *request)
+{
+  struct buf address = { 0 };
+  struct buf bytes = { 0 };
+  int found = ocsp_question(pem, length, &address, &bytes);
+  if (found != 1) {
+    buf_fini(&address);
+    buf_fini(&bytes);
+    return found;
+  }
+  *url = (struct mg_text){ address.data, (uint32_t)address.len };
+  *request = (struct mg_text){ bytes.data, (uint32_t)bytes.len };
+  return 1;
+}
+
+const char *mg_ocsp_check(const char *pem, uint32_t length, const char *answer,
+                          uint32_t answer_length, int64_t *until_s)
+{
+  struct ocsp_period period;
+  const char *why = ocsp_check(pem, length, answer, answer_length, &period);
+  *until_s = why ? 0 : period.until_s;
+  return why;
 }
 
 int32_t mg_certificate_self_signed(const char *name, struct mg_text *certificate,

@@ -14,14 +14,15 @@ struct resolution {
 };
 
 int32_t mg_endpoint(struct mg_vm *vm, const char *address, uint32_t length, uint32_t port,
-                    struct mg_tls_client *tls)
+                    int32_t protocol, struct mg_tls_client *tls)
 {
   char text[128];
-  if (length >= sizeof(text) || port > 65535)
+  if (length >= sizeof(text) || port > 65535 || protocol < POOL_HTTP1 || protocol > POOL_AUTO)
     return UV_EINVAL;
   memcpy(text, address, length);
   text[length] = 0;
-  return pool_endpoint(vm->pool, text, (uint16_t)port, tls ? vm->secure : NULL, tls);
+  return pool_endpoint(vm->pool, text, (uint16_t)port, (enum pool_protocol)protocol,
+                       tls ? vm->secure : NULL, tls);
 }
 
 void mg_endpoint_release(struct mg_vm *vm, int32_t endpoint)

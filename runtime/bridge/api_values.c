@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "base/utf8.h"
 #include "bridge/api.h"
 #include "net/cidr.h"
 #include "net/networks.h"
@@ -45,6 +46,11 @@ uint32_t mg_counter_next(struct mg_counter *counter, uint32_t modulus)
 void mg_counter_unref(struct mg_counter *counter)
 {
   counter_unref(counter);
+}
+
+int32_t mg_utf8_is_valid(const char *text, uint32_t length)
+{
+  return utf8_is_valid(text, length);
 }
 
 int32_t mg_ip_parse(const char *text, uint32_t length, char *bytes)

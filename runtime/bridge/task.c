@@ -85,17 +85,25 @@ static void give(struct task *task)
   list_push(&task->vm->idle, &task->node);
 }
 
+void task_abandon(struct task *task)
+{
+  if (task->state != TASK_WAITING)
+    return;
+  if (task->cancel)
+    task->cancel(task);
+  task->cancel = NULL;
+  task->woken = 0;
+  task->state = TASK_RUNNING;
+}
+
 /* The watchdog has stopped it, in the middle of whatever it did. */
 static void stop(struct task *task)
 {
   struct mg_vm *vm = task->vm;
   char text[80];
-  if (task->state == TASK_WAITING && task->cancel)
-    task->cancel(task);
-  task->cancel = NULL;
-  task->state = TASK_RUNNING;
+  task_abandon(task);
   (void)snprintf(text, sizeof(text), "stopped: the script ran for more than %d ms without waiting",
-                 WATCH_STOP_MS);
+                 (int)atomic_load(&vm->watch.limit_ms));
   luaL_traceback(vm->lua, task->lua, text, 0);
   int stage = task->exchange ? task->stage : -1;
   uint32_t number = task->exchange ? task->exchange->record.slot : task->id;
@@ -117,6 +125,7 @@ static void end(struct task *task, enum exchange_verdict verdict)
 {
   struct exchange *exchange = task->exchange;
   int waited = task->waited;
+  task_abandon(task); /* an error may have come between the wait and its yield */
   task->verdict = (uint8_t)verdict;
   give(task);
   if (exchange && waited)
@@ -157,7 +166,7 @@ void task_run(struct task *task, int args)
     if (status == 0) {
       enum exchange_verdict verdict = (enum exchange_verdict)lua_tointeger(task->lua, -1);
       lua_settop(task->lua, 0);
-      end(task, verdict);
+      end(task, task->terminal ? task->verdict : verdict); /* it could not yield from there */
       return;
     }
     if (status != LUA_YIELD) {
@@ -225,7 +234,7 @@ int task_wait(struct mg_vm *vm, void (*cancel)(struct task *task), void *operati
   task->cancel = cancel;
   task->operation = operation;
   if (task->exchange)
-    deadline_set(&vm->loop->deadlines, &task->deadline, TASK_STAGE_MS);
+    deadline_set(&vm->loop->deadlines, &task->deadline, TASK_WAIT_MS);
   return 0;
 }
 

@@ -37,12 +37,12 @@ struct task {
   void (*cancel)(struct task *task);
   void *operation; /* of whoever set cancel */
   uv_timer_t timer;
-  struct deadline deadline; /* of the whole stage */
+  struct deadline deadline; /* of this wait */
 };
 
-/* Deadline of one stage; scripts' own tasks have none. */
+/* Deadline of each wait of a stage; scripts' own tasks have none. */
 enum {
-  TASK_STAGE_MS = 5000
+  TASK_WAIT_MS = 5000
 };
 
 /* NULL when memory is short. */
@@ -53,6 +53,8 @@ void task_run(struct task *task, int args);
 void task_schedule(struct task *task, int args);
 /* The task that runs now begins to wait. ERR_STATE outside a task, or when it waits already. */
 MG_MUST_USE int task_wait(struct mg_vm *vm, void (*cancel)(struct task *task), void *operation);
+/* Ends a wait that has begun and is not yielded for. Nothing happens where there is none. */
+void task_abandon(struct task *task);
 /* The operation is over. From within Lua's own call the task goes on once it has yielded. */
 void task_wake(struct task *task, int result);
 /* Closes all handles and ends all waits; nothing of Lua runs afterwards. */

@@ -14,6 +14,10 @@
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
 
+enum {
+  VM_CHANCE = 1024
+};
+
 struct task;
 struct dicts;
 struct sockets;
@@ -34,14 +38,15 @@ struct mg_vm {
   struct net_loop *loop;
   struct pool *pool;
   struct exchanges *exchanges;
-  struct metrics *metrics; /* of scripts, shared by all threads */
-  struct dicts *dicts;     /* shared by all threads */
-  void *owner;             /* struct worker */
-  const char *role;        /* "control", "worker" */
-  struct task *current;    /* the one that runs now */
-  struct list idle;        /* tasks without work */
-  struct list fetches;     /* bridge/fetch.h */
-  struct list ready;       /* tasks to go on at the loop's next turn */
+  struct access_log *stream_log; /* of TCP and UDP services; NULL: none */
+  struct metrics *metrics;       /* of scripts, shared by all threads */
+  struct dicts *dicts;           /* shared by all threads */
+  void *owner;                   /* struct worker */
+  const char *role;              /* "control", "worker" */
+  struct task *current;          /* the one that runs now */
+  struct list idle;              /* tasks without work */
+  struct list fetches;           /* bridge/fetch.h */
+  struct list ready;             /* tasks to go on at the loop's next turn */
   struct task **tasks;
   uint32_t task_count;
   uint32_t task_cap;
@@ -50,8 +55,8 @@ struct mg_vm {
   int dispatch_ref;  /* Lua: (stage, slot) -> verdict */
   int start_ref;     /* Lua: (id), runs what mg.task.spawn was given */
   struct vm_watch watch;
-  uint64_t script_errors;          /* read by other threads, see base/stats.h */
-  struct h1_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
+  uint64_t script_errors;            /* read by other threads, see base/stats.h */
+  struct http_server_config *server; /* what mg_settings_apply fills; NULL with exchanges */
   struct tls_context *tls;
   int (*secure)(struct stream *stream, void *tls); /* starts TLS towards an upstream */
   struct mg_settings settings;
@@ -61,6 +66,8 @@ struct mg_vm {
   struct sockets *sockets;     /* bridge/socket.h; NULL until the first */
   struct processes *processes; /* bridge/process.h; the same */
   struct log_line log;         /* the line that Lua writes now */
+  uint8_t chance[VM_CHANCE];   /* random bytes; the first `chance_left` are not given out yet */
+  uint32_t chance_left;
 };
 
 /* `loop`, `owner` and `role` are set beforehand; pool and exchanges may be NULL. 0, or an error that

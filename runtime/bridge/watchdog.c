@@ -11,6 +11,7 @@ struct seen {
   struct mg_vm *vm;
   uint64_t turn;
   uint64_t since_ms;
+  uint64_t armed_ms;
 };
 
 struct watchdog {
@@ -46,6 +47,10 @@ static void on_hook(lua_State *lua, lua_Debug *debug)
   lua_rawget(lua, LUA_REGISTRYINDEX);
   struct mg_vm *vm = lua_touserdata(lua, -1);
   lua_pop(lua, 1);
+  if (!atomic_load(&vm->watch.armed)) { /* it came back just before the hook was there */
+    lua_sethook(lua, NULL, 0, 0);
+    return;
+  }
   if (lua_isyieldable(lua)) {
     vm->watch.stopped = 1;
     lua_yield(lua, 0);
@@ -70,12 +75,20 @@ static void look(struct seen *seen, uint64_t now_ms)
     seen->since_ms = now_ms;
     return;
   }
-  if (now_ms - seen->since_ms < atomic_load(&vm->watch.limit_ms) || atomic_load(&vm->watch.armed))
+  if (now_ms - seen->since_ms < atomic_load(&vm->watch.limit_ms))
     return;
-  atomic_store(&vm->watch.armed, 1);
-  if (vm->exchanges)
-    stats_limit(&vm->exchanges->stats.counts, LIMIT_SCRIPT_TIME); /* nobody else counts these */
-  log_error("script_stopped", "state", vm->role);
+  if (!atomic_load(&vm->watch.armed)) {
+    atomic_store(&vm->watch.armed, 1);
+    if (vm->exchanges)
+      stats_limit(&vm->exchanges->stats.counts, LIMIT_SCRIPT_TIME); /* nobody else counts these */
+    log_error("script_stopped", "state", vm->role);
+  } else if (now_ms - seen->armed_ms < WATCH_AGAIN_MS) {
+    return;
+  } else {
+    /* The compiler that began or ended a trace at that very time may have undone what was set. */
+    lua_sethook(vm->lua, NULL, 0, 0);
+  }
+  seen->armed_ms = now_ms;
   /* The one call that Lua permits from elsewhere: it sets flags that the interpreter polls. */
   lua_sethook(vm->lua, on_hook, LUA_MASKCOUNT, 1);
 }

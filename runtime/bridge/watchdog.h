@@ -10,7 +10,8 @@
 
 enum {
   WATCH_STOP_MS = 1000,
-  WATCH_STEP_MS = 50
+  WATCH_STEP_MS = 50,
+  WATCH_AGAIN_MS = 200
 };
 
 struct watchdog;

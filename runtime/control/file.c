@@ -108,6 +108,33 @@ int32_t mg_file_read(const char *path, uint64_t limit, struct mg_text *content)
   return err;
 }
 
+int32_t mg_folder_make(const char *path)
+{
+  return mkdir(path, 0777) < 0 && errno != EEXIST ? uv_translate_sys_error(errno) : 0;
+}
+
+static int write_all(int fd, const char *text, size_t length)
+{
+  while (length > 0) {
+    ssize_t put = write(fd, text, length);
+    if (put < 0)
+      return uv_translate_sys_error(errno);
+    text += put;
+    length -= (size_t)put;
+  }
+  return 0;
+}
+
+int32_t mg_file_write(const char *path, const char *text, uint32_t length)
+{
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return uv_translate_sys_error(errno);
+  int err = write_all(fd, text, length);
+  int closed = close(fd) < 0 ? uv_translate_sys_error(errno) : 0;
+  return err < 0 ? err : closed;
+}
+
 void mg_file_free(struct mg_text *text)
 {
   free((char *)text->data); /* made by buf_put */

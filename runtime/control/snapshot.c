@@ -10,7 +10,10 @@
 #include "bridge/api.h"
 #include "control/names.h"
 #include "control/part.h"
+#include "net/port.h"
 #include "tls/certificate.h"
+#include "tls/client_auth.h"
+#include "tls/suites.h"
 
 enum {
   SERVER_NAME_BYTES = 255
@@ -34,6 +37,12 @@ struct alias_array {
   uint32_t cap;
 };
 
+struct port_array {
+  struct snapshot_port *items;
+  uint32_t count;
+  uint32_t cap;
+};
+
 struct mg_snapshot {
   atomic_uint references;
   uint64_t number;
@@ -42,6 +51,10 @@ struct mg_snapshot {
   struct part_array services;
   struct part_array plans;
   struct names certificates; /* of struct mg_certificate */
+  struct names client_auths; /* of struct mg_client_auth */
+  struct names suites;       /* of struct mg_suites */
+  struct names passthroughs; /* of ids of services, and one more, in the pointer itself */
+  struct port_array ports;
 };
 
 /* A snapshot that nobody has seen yet. */
@@ -57,6 +70,21 @@ static void drop_part(void *value)
 static void drop_certificate(void *value)
 {
   mg_certificate_unref(value);
+}
+
+static void drop_client_auth(void *value)
+{
+  mg_client_auth_unref(value);
+}
+
+static void drop_suites(void *value)
+{
+  mg_suites_unref(value);
+}
+
+static void drop_id(void *value)
+{
+  (void)value; /* nothing is there */
 }
 
 static void array_fini(struct part_array *array)
@@ -100,6 +128,12 @@ static void snapshot_free(struct mg_snapshot *snapshot)
   array_fini(&snapshot->services);
   array_fini(&snapshot->plans);
   names_fini(&snapshot->certificates, drop_certificate);
+  names_fini(&snapshot->client_auths, drop_client_auth);
+  names_fini(&snapshot->suites, drop_suites);
+  names_fini(&snapshot->passthroughs, drop_id);
+  for (uint32_t i = 0; i < snapshot->ports.count; i++)
+    port_unref(snapshot->ports.items[i].port);
+  free(snapshot->ports.items);
   free(snapshot);
 }
 
@@ -118,15 +152,24 @@ struct mg_draft *mg_draft_new(uint64_t number)
   return self;
 }
 
+/* Keeps the reference that it is given, or lets go of it. */
+static int32_t put(struct names *names, const char *name, uint32_t length, void *value,
+                   void (*drop)(void *value))
+{
+  void *replaced = NULL;
+  if (names_put(names, name, length, value, &replaced) < 0) {
+    drop(value);
+    return ERR_NO_MEMORY;
+  }
+  if (replaced)
+    drop(replaced);
+  return 0;
+}
+
 int32_t mg_draft_host(struct mg_draft *draft, const char *name, uint32_t length,
                       struct mg_part *part)
 {
-  void *replaced = NULL;
-  if (names_put(&draft->snapshot->hosts, name, length, part, &replaced) < 0)
-    return ERR_NO_MEMORY;
-  part_ref(part);
-  part_unref(replaced);
-  return 0;
+  return put(&draft->snapshot->hosts, name, length, part_ref(part), drop_part);
 }
 
 int32_t mg_draft_alias(struct mg_draft *draft, const struct mg_regex *regex, struct mg_part *part)
@@ -157,18 +200,63 @@ int32_t mg_draft_plan(struct mg_draft *draft, uint32_t id, struct mg_part *part)
 int32_t mg_draft_certificate(struct mg_draft *draft, const char *name, uint32_t length,
                              struct mg_certificate *certificate)
 {
-  void *replaced = NULL;
-  if (names_put(&draft->snapshot->certificates, name, length, certificate, &replaced) < 0)
-    return ERR_NO_MEMORY;
-  mg_certificate_ref(certificate);
-  if (replaced)
-    mg_certificate_unref(replaced);
+  return put(&draft->snapshot->certificates, name, length, mg_certificate_ref(certificate),
+             drop_certificate);
+}
+
+int32_t mg_draft_client_auth(struct mg_draft *draft, const char *name, uint32_t length,
+                             struct mg_client_auth *auth)
+{
+  return put(&draft->snapshot->client_auths, name, length, mg_client_auth_ref(auth),
+             drop_client_auth);
+}
+
+int32_t mg_draft_suites(struct mg_draft *draft, const char *name, uint32_t length,
+                        struct mg_suites *suites)
+{
+  return put(&draft->snapshot->suites, name, length, mg_suites_ref(suites), drop_suites);
+}
+
+int32_t mg_draft_passthrough(struct mg_draft *draft, const char *name, uint32_t length,
+                             uint32_t service)
+{
+  void *id = (void *)((uintptr_t)service + 1);
+  return put(&draft->snapshot->passthroughs, name, length, id, drop_id);
+}
+
+int32_t mg_draft_port(struct mg_draft *draft, struct mg_port *port, uint32_t service,
+                      uint32_t proxy)
+{
+  struct port_array *array = &draft->snapshot->ports;
+  if (array->count == array->cap) {
+    uint32_t cap = array->cap ? array->cap * 2 : 4;
+    struct snapshot_port *items = realloc(array->items, cap * sizeof(*items));
+    if (!items)
+      return ERR_NO_MEMORY;
+    array->items = items;
+    array->cap = cap;
+  }
+  array->items[array->count++] = (struct snapshot_port){ port_ref(port), service, proxy };
   return 0;
+}
+
+static uint32_t key_of(const struct snapshot_port *item)
+{
+  return port_key(port_type(item->port), port_number(item->port));
+}
+
+static int by_key(const void *left, const void *right)
+{
+  uint32_t a = key_of(left);
+  uint32_t b = key_of(right);
+  return a < b ? -1 : a > b;
 }
 
 struct mg_snapshot *mg_draft_finish(struct mg_draft *draft)
 {
   struct mg_snapshot *snapshot = draft->snapshot;
+  if (snapshot->ports.count > 0)
+    qsort(snapshot->ports.items, snapshot->ports.count, sizeof(*snapshot->ports.items), by_key);
   free(draft);
   return snapshot;
 }
@@ -264,19 +352,67 @@ static uint32_t clean_name(const char *name, uint32_t length, char out[SERVER_NA
   return length;
 }
 
-struct mg_certificate *mg_snapshot_certificate(const struct mg_snapshot *snapshot, const char *name,
-                                               uint32_t length)
+/* What is kept for a server's name, or for the wildcard above it. NULL: nothing. */
+static void *find_secure(const struct names *names, const char *name, uint32_t length)
 {
   char clean[SERVER_NAME_BYTES];
   uint32_t size = clean_name(name, length, clean);
-  const struct names *certificates = &snapshot->certificates;
-  struct mg_certificate *found = size > 0 ? names_find(certificates, clean, size) : NULL;
+  void *found = size > 0 ? names_find(names, clean, size) : NULL;
   const char *dot = !found && size > 0 ? memchr(clean, '.', size) : NULL;
-  if (dot && dot > clean) {
-    /* The label in front of the dot has at least one byte, which the star takes. */
-    char *wildcard = clean + (dot - clean) - 1;
-    *wildcard = '*';
-    found = names_find(certificates, wildcard, (uint32_t)(clean + size - wildcard));
+  if (!dot || dot == clean)
+    return found;
+  /* The label in front of the dot has at least one byte, which the star takes. */
+  char *wildcard = clean + (dot - clean) - 1;
+  *wildcard = '*';
+  return names_find(names, wildcard, (uint32_t)(clean + size - wildcard));
+}
+
+struct mg_certificate *mg_snapshot_certificate(const struct mg_snapshot *snapshot, const char *name,
+                                               uint32_t length)
+{
+  struct mg_certificate *found = find_secure(&snapshot->certificates, name, length);
+  return found ? found : names_find(&snapshot->certificates, "", 0);
+}
+
+struct mg_client_auth *snapshot_client_auth(const struct mg_snapshot *snapshot, const char *name,
+                                            uint32_t length)
+{
+  return find_secure(&snapshot->client_auths, name, length);
+}
+
+struct mg_suites *snapshot_suites(const struct mg_snapshot *snapshot, const char *name,
+                                  uint32_t length)
+{
+  return find_secure(&snapshot->suites, name, length);
+}
+
+int32_t snapshot_passthrough(const struct mg_snapshot *snapshot, const char *name, uint32_t length)
+{
+  return (int32_t)(uintptr_t)find_secure(&snapshot->passthroughs, name, length) - 1;
+}
+
+const struct snapshot_port *snapshot_ports(const struct mg_snapshot *snapshot, uint32_t *count)
+{
+  *count = snapshot->ports.count;
+  return snapshot->ports.items;
+}
+
+const struct snapshot_port *snapshot_port(const struct mg_snapshot *snapshot, int type,
+                                          uint16_t number)
+{
+  uint32_t wanted = port_key(type, number);
+  uint32_t from = 0;
+  uint32_t to = snapshot->ports.count;
+  while (from < to) {
+    uint32_t middle = from + (to - from) / 2;
+    const struct snapshot_port *item = &snapshot->ports.items[middle];
+    uint32_t key = key_of(item);
+    if (key == wanted)
+      return item;
+    if (key < wanted)
+      from = middle + 1;
+    else
+      to = middle;
   }
-  return found ? found : names_find(certificates, "", 0);
+  return NULL;
 }

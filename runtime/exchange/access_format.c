@@ -63,6 +63,27 @@ static int is_name(char c)
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/* NULL: there is none of that name. */
+static access_variable *find_named(const struct access_named *at, const char *name, uint32_t len)
+{
+  while (at->name && (strlen(at->name) != len || memcmp(at->name, name, len) != 0))
+    at++;
+  return at->fn;
+}
+
+static int find_variable(const struct access_format *format, struct access_op *op, char *name,
+                         uint32_t len)
+{
+  const struct access_named *known = format->streams ? access_session_variables : access_variables;
+  access_variable *fn = find_named(known, name, len);
+  *op = (struct access_op){ .kind = OP_VARIABLE, .fn = fn ? fn : access_nothing };
+  if (fn || format->streams)
+    return fn != NULL;
+  if (len == 7 && memcmp(name, "request", 7) == 0)
+    *op = (struct access_op){ .kind = OP_REQUEST };
+  return op->kind == OP_REQUEST || find_family(op, name, len);
+}
+
 /* A variable begins at `at`; returns where it ends. */
 static uint32_t compile_variable(struct access_format *format, uint32_t at, uint32_t len,
                                  struct access_op *op, int *known)
@@ -78,23 +99,13 @@ static uint32_t compile_variable(struct access_format *format, uint32_t at, uint
     *op = (struct access_op){ .kind = OP_LITERAL, .text = text + at, .len = to - at };
     return to;
   }
-  uint32_t name_len = to - from;
-  access_variable *fn = access_find_variable(text + from, name_len);
-  if (name_len == 7 && memcmp(text + from, "request", 7) == 0)
-    *op = (struct access_op){ .kind = OP_REQUEST };
-  else if (fn)
-    *op = (struct access_op){ .kind = OP_VARIABLE, .fn = fn };
-  else if (!find_family(op, text + from, name_len)) {
-    *op = (struct access_op){ .kind = OP_VARIABLE, .fn = access_nothing };
-    *known = 0;
-  }
+  *known = find_variable(format, op, text + from, to - from);
   return to + (uint32_t)braced;
 }
 
 int access_format_init(struct access_format *format, const char *text, uint32_t len,
-                       enum access_escape escape, struct mg_text *unknown)
+                       struct mg_text *unknown)
 {
-  *format = (struct access_format){ .escape = escape };
   format->text = malloc(len + 1u);
   format->ops = calloc(len + 1u, sizeof(struct access_op)); /* an op is a byte of text at least */
   if (!format->text || !format->ops) {

@@ -232,8 +232,9 @@ int access_log_set(struct access_log *log, const struct access_config *config)
     return 0;
   }
   access_format_fini(&log->format);
-  int err = access_format_init(&log->format, config->format.data, config->format.length,
-                               config->escape, NULL);
+  log->format.escape = config->escape;
+  log->format.streams = (uint8_t)(config->streams != 0);
+  int err = access_format_init(&log->format, config->format.data, config->format.length, NULL);
   if (err == 0)
     err = set_skip(log, config->skip);
   if (err == 0)
@@ -283,10 +284,9 @@ static void tell_time(struct access_log *log, time_t now)
   log->iso8601[len - 2] = ':';
 }
 
-void access_log_write(struct access_log *log, const struct exchange *exchange)
+static void add_line(struct access_log *log, const struct exchange *exchange,
+                     const struct access_session *session)
 {
-  if (!log->on || is_skipped(log, exchange))
-    return;
   if (log->out.len > HELD_BYTES_MAX) {
     stat_add(log->stats, STAT_LOG_DROPPED, 1);
     return;
@@ -294,6 +294,7 @@ void access_log_write(struct access_log *log, const struct exchange *exchange)
   struct access_line line;
   line.log = log;
   line.exchange = exchange;
+  line.session = session;
   clock_gettime(CLOCK_REALTIME, &line.now);
   tell_time(log, line.now.tv_sec);
   size_t before = log->out.len;
@@ -306,6 +307,18 @@ void access_log_write(struct access_log *log, const struct exchange *exchange)
     access_log_flush(log);
   else
     arm(log);
+}
+
+void access_log_write(struct access_log *log, const struct exchange *exchange)
+{
+  if (log->on && !is_skipped(log, exchange))
+    add_line(log, exchange, NULL);
+}
+
+void access_log_write_session(struct access_log *log, const struct access_session *session)
+{
+  if (log->on)
+    add_line(log, NULL, session);
 }
 
 void access_log_close(struct access_log *log)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The access log: one line for each request, by a format with nginx's variables. A format is compiled
+/* The access log: one line for each request, or of another log for each connection of a TCP service and
+ * each session of a UDP service, by a format with nginx's variables. A format is compiled
  * once; a line then costs no look-up of names. Lines gather in a buffer of the worker, which goes out
  * when it is large, a quarter of a second after its first line, and at the end. A reader who does not
  * keep up costs lines (counted), never time. */
@@ -32,12 +33,13 @@ struct access_format {
   uint32_t count;
   char *text; /* its own copy, which literals point into */
   enum access_escape escape;
+  uint8_t streams; /* its variables are those of sessions */
 };
 
-/* UV_ENOMEM, or 0. `unknown` (may be NULL) is set to the first name that is no variable, within `text`;
+/* `format` is zeroed but for `escape` and `streams`. UV_ENOMEM, or 0. `unknown` (may be NULL) is set to the first name that is no variable, within `text`;
  * such a variable is always empty. */
 MG_MUST_USE int access_format_init(struct access_format *format, const char *text, uint32_t len,
-                                   enum access_escape escape, struct mg_text *unknown);
+                                   struct mg_text *unknown);
 void access_format_fini(struct access_format *format);
 
 struct access_config {
@@ -46,6 +48,21 @@ struct access_config {
   struct mg_text path; /* empty: standard output */
   struct mg_text skip; /* request targets without a line, each ended by LF; `~` begins a pattern */
   int not_found;       /* lines for requests that nobody serves */
+  int streams;         /* lines are of sessions, not of requests */
+};
+
+/* A connection of a TCP service, or a session of a UDP service, that is over. */
+struct access_session {
+  const char *protocol;    /* as $protocol */
+  const char *ip;          /* the client's */
+  const char *upstream_ip; /* "": none was tried */
+  uint16_t port;
+  uint16_t local_port;
+  uint16_t upstream_port;
+  uint16_t status; /* as of HTTP */
+  uint64_t received;
+  uint64_t sent;
+  double seconds;
 };
 
 /* One worker's; embedded in it. */
@@ -71,6 +88,8 @@ int access_log_init(struct access_log *log, uv_loop_t *loop, struct stats *stats
 MG_MUST_USE int access_log_set(struct access_log *log, const struct access_config *config);
 /* Adds the line of an exchange that is over, or leaves it out as configured. */
 void access_log_write(struct access_log *log, const struct exchange *exchange);
+/* The same for a log of sessions. */
+void access_log_write_session(struct access_log *log, const struct access_session *session);
 void access_log_flush(struct access_log *log);
 /* Opens the file anew, after it was moved. */
 void access_log_reopen(struct access_log *log);

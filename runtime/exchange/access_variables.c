@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "exchange/access_format.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 
 static const struct mg_text absent = { NULL, 0 };
 
@@ -32,7 +32,7 @@ struct mg_text access_header(const struct access_line *line, const struct head *
 
 /* numbers, into the line's scratch */
 
-static struct mg_text number(struct access_line *line, uint64_t value, uint32_t digits)
+struct mg_text access_number(struct access_line *line, uint64_t value, uint32_t digits)
 {
   char *end = line->scratch + sizeof(line->scratch);
   char *at = end;
@@ -44,12 +44,12 @@ static struct mg_text number(struct access_line *line, uint64_t value, uint32_t 
 }
 
 /* Seconds with three decimals. */
-static struct mg_text seconds(struct access_line *line, double value)
+struct mg_text access_seconds(struct access_line *line, double value)
 {
   if (value < 0)
     return absent;
   uint64_t ms = (uint64_t)llround(value * 1000);
-  struct mg_text text = number(line, ms, 4);
+  struct mg_text text = access_number(line, ms, 4);
   char *dot = line->scratch + sizeof(line->scratch) - 4;
   memmove(line->scratch + (text.data - line->scratch) - 1, text.data, text.length - 3);
   *dot = '.';
@@ -73,7 +73,7 @@ static struct mg_text realip_remote_addr(struct access_line *line)
 static struct mg_text remote_port(struct access_line *line)
 {
   uint32_t port = line->exchange->record.client_port;
-  return port > 0 ? number(line, port, 1) : absent;
+  return port > 0 ? access_number(line, port, 1) : absent;
 }
 
 static int base64_value(char c)
@@ -109,21 +109,51 @@ static struct mg_text remote_user(struct access_line *line)
   return len > 0 ? (struct mg_text){ line->scratch, len } : absent;
 }
 
+#define TLS_VARIABLE(variable, fact)                                                               \
+  static struct mg_text variable(struct access_line *line)                                         \
+  {                                                                                                \
+    struct mg_text text = exchange_tls_fact(line->exchange, fact);                                 \
+    return text.length > 0 ? text : absent;                                                        \
+  }
+TLS_VARIABLE(ssl_protocol, MG_TLS_VERSION)
+TLS_VARIABLE(ssl_cipher, MG_TLS_CIPHER)
+TLS_VARIABLE(ssl_server_name, MG_TLS_SNI)
+TLS_VARIABLE(ssl_alpn_protocol, MG_TLS_ALPN)
+TLS_VARIABLE(ssl_client_fingerprint, MG_TLS_FINGERPRINT)
+TLS_VARIABLE(ssl_client_i_dn, MG_TLS_ISSUER)
+TLS_VARIABLE(ssl_client_s_dn, MG_TLS_SUBJECT)
+TLS_VARIABLE(ssl_client_serial, MG_TLS_SERIAL)
+TLS_VARIABLE(ssl_client_verify, MG_TLS_VERIFY)
+TLS_VARIABLE(ssl_session_reused, MG_TLS_RESUMED)
+
+/* As nginx: h2 over TLS, h2c, or nothing. */
+static struct mg_text http2(struct access_line *line)
+{
+  const struct mg_request *record = &line->exchange->record;
+  return record->version == 20 ? constant(record->tls ? "h2" : "h2c") : absent;
+}
+
+static struct mg_text stream_id(struct access_line *line)
+{
+  uint32_t id = line->exchange->record.stream_id;
+  return id > 0 ? access_number(line, id, 1) : absent;
+}
+
 /* time */
 
-static struct mg_text time_local(struct access_line *line)
+struct mg_text access_time_local(struct access_line *line)
 {
   return constant(line->log->local);
 }
 
-static struct mg_text time_iso8601(struct access_line *line)
+struct mg_text access_time_iso8601(struct access_line *line)
 {
   return constant(line->log->iso8601);
 }
 
-static struct mg_text msec(struct access_line *line)
+struct mg_text access_msec(struct access_line *line)
 {
-  return seconds(line, (double)line->now.tv_sec + (double)line->now.tv_nsec / 1e9);
+  return access_seconds(line, (double)line->now.tv_sec + (double)line->now.tv_nsec / 1e9);
 }
 
 /* the request */
@@ -191,7 +221,7 @@ static struct mg_text https(struct access_line *line)
 
 static struct mg_text server_port(struct access_line *line)
 {
-  return number(line, line->exchange->record.local_port, 1);
+  return access_number(line, line->exchange->record.local_port, 1);
 }
 
 static struct mg_text content_type(struct access_line *line)
@@ -209,45 +239,31 @@ static struct mg_text request_id(struct access_line *line)
   return in_arena(line, line->exchange->request_id);
 }
 
-/* Names, values and what stands between them, as they were most likely sent. */
-static uint64_t size_of_fields(const struct head *head)
-{
-  uint64_t size = 2;
-  for (uint32_t i = 0; i < head->count; i++)
-    size += head->fields[i].name.len + head->fields[i].value.len + 4;
-  return size;
-}
-
 static struct mg_text request_length(struct access_line *line)
 {
-  const struct head *head = &line->exchange->request;
-  uint64_t first = head->method.len + head->target.len + sizeof("  HTTP/1.1\r\n") - 1;
-  return number(line, first + size_of_fields(head) + line->exchange->record.bytes_in, 1);
+  return access_number(line, exchange_request_bytes(line->exchange), 1);
 }
 
 static struct mg_text request_time(struct access_line *line)
 {
-  return seconds(line, line->exchange->record.total_s);
+  return access_seconds(line, line->exchange->record.total_s);
 }
 
 /* the answer */
 
 static struct mg_text status(struct access_line *line)
 {
-  return number(line, line->exchange->record.status, 3);
+  return access_number(line, line->exchange->record.status, 3);
 }
 
 static struct mg_text body_bytes_sent(struct access_line *line)
 {
-  return number(line, line->exchange->record.bytes_out, 1);
+  return access_number(line, line->exchange->record.bytes_out, 1);
 }
 
 static struct mg_text bytes_sent(struct access_line *line)
 {
-  uint64_t first = sizeof("HTTP/1.1 200 \r\n") - 1;
-  return number(
-      line, first + size_of_fields(&line->exchange->response) + line->exchange->record.bytes_out,
-      1);
+  return access_number(line, exchange_response_bytes(line->exchange), 1);
 }
 
 /* the upstream: of the last attempt */
@@ -268,28 +284,24 @@ static struct mg_text upstream_status(struct access_line *line)
 {
   const struct mg_request *record = &line->exchange->record;
   if (record->upstream_status > 0)
-    return number(line, record->upstream_status, 3);
+    return access_number(line, record->upstream_status, 3);
   /* as nginx: what the failure of the attempt was answered with */
-  return was_tried(line) && record->status >= 500 ? number(line, record->status, 3) : absent;
+  return was_tried(line) && record->status >= 500 ? access_number(line, record->status, 3) : absent;
 }
 
 static struct mg_text upstream_response_time(struct access_line *line)
 {
-  const struct exchange *exchange = line->exchange;
-  if (!was_tried(line))
-    return absent;
-  double before = (double)(exchange->attempt_ns - exchange->started_ns) / 1e9;
-  return seconds(line, exchange->record.total_s - before);
+  return access_seconds(line, exchange_upstream_s(line->exchange));
 }
 
 static struct mg_text upstream_connect_time(struct access_line *line)
 {
-  return seconds(line, line->exchange->record.connect_s);
+  return access_seconds(line, line->exchange->record.connect_s);
 }
 
 static struct mg_text upstream_header_time(struct access_line *line)
 {
-  return seconds(line, line->exchange->record.first_byte_s);
+  return access_seconds(line, line->exchange->record.first_byte_s);
 }
 
 static struct mg_text upstream_response_length(struct access_line *line)
@@ -297,7 +309,7 @@ static struct mg_text upstream_response_length(struct access_line *line)
   const struct mg_request *record = &line->exchange->record;
   if (!was_tried(line))
     return absent;
-  return number(line, record->source == MG_SOURCE_UPSTREAM ? record->bytes_out : 0, 1);
+  return access_number(line, record->source == MG_SOURCE_UPSTREAM ? record->bytes_out : 0, 1);
 }
 
 /* the route */
@@ -326,9 +338,15 @@ ROUTE_VARIABLE(proxy_upstream_name, upstream)
 ROUTE_VARIABLE(location_path, path)
 ROUTE_VARIABLE(route_id, id)
 
+static struct mg_text alternative(struct access_line *line)
+{
+  struct mg_text name = line->exchange->record.alternative;
+  return name.length > 0 ? name : absent;
+}
+
 /* the rest */
 
-static struct mg_text hostname(struct access_line *line)
+struct mg_text access_hostname(struct access_line *line)
 {
   size_t size = sizeof(line->scratch);
   return uv_os_gethostname(line->scratch, &size) == 0
@@ -336,9 +354,9 @@ static struct mg_text hostname(struct access_line *line)
              : absent;
 }
 
-static struct mg_text pid(struct access_line *line)
+struct mg_text access_pid(struct access_line *line)
 {
-  return number(line, (uint64_t)getpid(), 1);
+  return access_number(line, (uint64_t)getpid(), 1);
 }
 
 static struct mg_text pipe_mark(struct access_line *line)
@@ -353,6 +371,35 @@ struct mg_text access_nothing(struct access_line *line)
   return absent;
 }
 
+/* The trace and the span that the service is told of, unless that is the caller's word, passed on. */
+static struct mg_text traceparent(struct access_line *line)
+{
+  enum {
+    LENGTH = 55 /* version-trace-span-flags, of 2, 32, 16 and 2 digits */
+  };
+  const struct exchange *exchange = line->exchange;
+  struct mg_text own = access_header(line, &exchange->outgoing, "traceparent", 11);
+  struct mg_text given = access_header(line, &exchange->request, "traceparent", 11);
+  int is_passed =
+      given.length == own.length && own.length > 0 && memcmp(given.data, own.data, own.length) == 0;
+  return own.length == LENGTH && !is_passed ? own : absent;
+}
+
+static struct mg_text part_of(struct mg_text text, uint32_t at, uint32_t length)
+{
+  return text.length > 0 ? (struct mg_text){ text.data + at, length } : absent;
+}
+
+static struct mg_text trace_id(struct access_line *line)
+{
+  return part_of(traceparent(line), 3, 32);
+}
+
+static struct mg_text span_id(struct access_line *line)
+{
+  return part_of(traceparent(line), 36, 16);
+}
+
 /* X(name, function). access_nothing: a name of nginx's that has no value here. */
 #define VARIABLE_LIST(X)                                                                           \
   X(args, args)                                                                                    \
@@ -365,19 +412,24 @@ struct mg_text access_nothing(struct access_line *line)
   X(content_type, content_type)                                                                    \
   X(document_uri, uri)                                                                             \
   X(host, host)                                                                                    \
-  X(hostname, hostname)                                                                            \
+  X(hostname, access_hostname)                                                                     \
+  X(http2, http2)                                                                                  \
+  X(http2_stream_id, stream_id)                                                                    \
   X(http_host, http_host)                                                                          \
   X(https, https)                                                                                  \
   X(ingress_name, ingress_name)                                                                    \
   X(is_args, is_args)                                                                              \
   X(location_path, location_path)                                                                  \
-  X(msec, msec)                                                                                    \
+  X(msec, access_msec)                                                                             \
   X(namespace, route_namespace)                                                                    \
+  X(opentelemetry_context_traceparent, traceparent)                                                \
+  X(opentelemetry_span_id, span_id)                                                                \
+  X(opentelemetry_trace_id, trace_id)                                                              \
   X(pass_access_scheme, scheme)                                                                    \
   X(pass_server_port, server_port)                                                                 \
-  X(pid, pid)                                                                                      \
+  X(pid, access_pid)                                                                               \
   X(pipe, pipe_mark)                                                                               \
-  X(proxy_alternative_upstream_name, access_nothing)                                               \
+  X(proxy_alternative_upstream_name, alternative)                                                  \
   X(proxy_protocol_addr, access_nothing)                                                           \
   X(proxy_upstream_name, proxy_upstream_name)                                                      \
   X(query_string, args)                                                                            \
@@ -399,16 +451,20 @@ struct mg_text access_nothing(struct access_line *line)
   X(server_protocol, access_protocol)                                                              \
   X(service_name, service_name)                                                                    \
   X(service_port, service_port)                                                                    \
-  X(ssl_cipher, access_nothing)                                                                    \
-  X(ssl_client_s_dn, access_nothing)                                                               \
-  X(ssl_client_verify, access_nothing)                                                             \
-  X(ssl_protocol, access_nothing)                                                                  \
-  X(ssl_server_name, access_nothing)                                                               \
-  X(ssl_session_reused, access_nothing)                                                            \
+  X(ssl_alpn_protocol, ssl_alpn_protocol)                                                          \
+  X(ssl_cipher, ssl_cipher)                                                                        \
+  X(ssl_client_fingerprint, ssl_client_fingerprint)                                                \
+  X(ssl_client_i_dn, ssl_client_i_dn)                                                              \
+  X(ssl_client_s_dn, ssl_client_s_dn)                                                              \
+  X(ssl_client_serial, ssl_client_serial)                                                          \
+  X(ssl_client_verify, ssl_client_verify)                                                          \
+  X(ssl_protocol, ssl_protocol)                                                                    \
+  X(ssl_server_name, ssl_server_name)                                                              \
+  X(ssl_session_reused, ssl_session_reused)                                                        \
   X(status, status)                                                                                \
   X(the_real_ip, remote_addr)                                                                      \
-  X(time_iso8601, time_iso8601)                                                                    \
-  X(time_local, time_local)                                                                        \
+  X(time_iso8601, access_time_iso8601)                                                             \
+  X(time_local, access_time_local)                                                                 \
   X(upstream_addr, upstream_addr)                                                                  \
   X(upstream_connect_time, upstream_connect_time)                                                  \
   X(upstream_header_time, upstream_header_time)                                                    \
@@ -417,20 +473,9 @@ struct mg_text access_nothing(struct access_line *line)
   X(upstream_status, upstream_status)                                                              \
   X(uri, uri)
 
-static const struct {
-  const char *name;
-  access_variable *fn;
-} variables[] = {
+const struct access_named access_variables[] = {
 #define X(name, fn) { #name, fn },
   VARIABLE_LIST(X)
 #undef X
+      { NULL, NULL },
 };
-
-access_variable *access_find_variable(const char *name, uint32_t len)
-{
-  for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-    if (strlen(variables[i].name) == len && memcmp(variables[i].name, name, len) == 0)
-      return variables[i].fn;
-  }
-  return NULL;
-}

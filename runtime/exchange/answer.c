@@ -59,14 +59,45 @@ static int64_t body_length(const struct exchange *exchange)
   const struct head *head = &exchange->response;
   int own = exchange->record.source != MG_SOURCE_UPSTREAM || exchange->body_replaced;
   int64_t len = own ? (int64_t)exchange->answer.len : head->body_len;
-  return len != 0 && exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY ? -1 : len;
+  int changes =
+      exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY && !exchange->record.keeps_length;
+  return len != 0 && (changes || exchange->encoder) ? -1 : len;
+}
+
+int exchange_encode(struct exchange *exchange, enum encoder_coding coding, int level)
+{
+  if (exchange->state != EX_RESPONSE || exchange->encoder)
+    return ERR_STATE;
+  exchange->encoder = encoder_new(coding, level, body_length(exchange));
+  return exchange->encoder ? 0 : ERR_NO_MEMORY;
+}
+
+static int send_piece(struct exchange *exchange, const char *data, size_t len)
+{
+  struct http_peer *client = exchange->client;
+  exchange->record.bytes_out += len;
+  return client->ops->send_body(client, data, len);
+}
+
+/* What comes of a piece in the body's coding. Where nobody knows how long the body gets, somebody may
+ * wait for each piece. */
+static int send_encoded(struct exchange *exchange, const char *data, size_t len, int last)
+{
+  struct buf out = { 0 };
+  int streams = exchange->record.source == MG_SOURCE_UPSTREAM && exchange->answer_streams;
+  enum encoder_step step = streams ? ENCODER_FLUSH : ENCODER_GO_ON;
+  int err = encoder_put(exchange->encoder, data, len, last ? ENCODER_FINISH : step, &out);
+  if (err == 0 && out.len > 0)
+    err = send_piece(exchange, out.data, out.len);
+  buf_fini(&out);
+  return err;
 }
 
 static void pass(struct exchange *exchange, const char *data, size_t len)
 {
-  struct http_peer *client = exchange->client;
-  exchange->record.bytes_out += len;
-  if (client->ops->send_body(client, data, len) < 0)
+  int err =
+      exchange->encoder ? send_encoded(exchange, data, len, 0) : send_piece(exchange, data, len);
+  if (err < 0)
     exchange_finish(exchange, 0);
   else
     forward_pace(exchange);
@@ -89,6 +120,30 @@ static void send_held(struct exchange *exchange)
     forward_pace(exchange);
 }
 
+/* What hooks have not seen to. */
+static int add_own(struct exchange *exchange)
+{
+  int err = fields_server(exchange);
+  if (err == 0 && exchange->record.source != MG_SOURCE_UPSTREAM)
+    err = fields_date(exchange);
+  if (err == 0 && exchange->record.source != MG_SOURCE_UPSTREAM && exchange->record.grpc)
+    err = grpc_answer(exchange);
+  return err;
+}
+
+/* The length of a body that is not there stands in answers to HEAD and in 304 alone (RFC 9110 8.6): a hook
+ * may have asked the upstream by another method, or changed its status. */
+static int keeps_length(const struct exchange *exchange, int64_t len)
+{
+  const struct head *head = &exchange->response;
+  int at = head_find_id(head, FIELD_CONTENT_LENGTH, 0);
+  if (len != 0 || at < 0 || head->status == 304 ||
+      head_is_of_head(&exchange->request, &exchange->arena))
+    return 1;
+  struct span value = head->fields[at].value;
+  return text_equal(span_text(&exchange->arena, value), value.len, "0", 1);
+}
+
 void answer_send(struct exchange *exchange)
 {
   struct http_peer *client = exchange->client;
@@ -98,13 +153,14 @@ void answer_send(struct exchange *exchange)
     client->ops->read(client, 1);
     return;
   }
-  if (exchange->record.source != MG_SOURCE_UPSTREAM && fields_date(exchange) < 0) {
+  if (add_own(exchange) < 0) {
     exchange_finish(exchange, 0);
     return;
   }
   exchange->record.status = head->status;
+  exchange->answer_streams = head->body_len < 0;
   int64_t len = body_length(exchange);
-  if (len != head->body_len || exchange->body_replaced)
+  if (len != head->body_len || exchange->body_replaced || !keeps_length(exchange, len))
     head_remove_id(head, FIELD_CONTENT_LENGTH);
   head->body_len = len;
   int own = exchange->record.source != MG_SOURCE_UPSTREAM || exchange->body_replaced;
@@ -139,7 +195,10 @@ static void end(struct exchange *exchange)
   struct http_peer *client = exchange->client;
   int own = exchange->record.source != MG_SOURCE_UPSTREAM;
   const struct head *trailers = own ? NULL : &exchange->response_trailers;
-  exchange_finish(exchange, client->ops->send_end(client, trailers, &exchange->arena) == 0);
+  int err = exchange->encoder ? send_encoded(exchange, NULL, 0, 1) : 0;
+  if (err == 0)
+    err = client->ops->send_end(client, trailers, &exchange->arena);
+  exchange_finish(exchange, err == 0);
 }
 
 /* Whether the body hook has not seen all that there is. */
@@ -148,17 +207,36 @@ static int is_behind(const struct exchange *exchange)
   return exchange->answer.len > 0 || (exchange->response_done && !exchange->response_hook.done);
 }
 
+/* Moves what the body hook sees next from the answer to its piece. UV_ENOMEM, or 0. */
+static int take_piece(struct exchange *exchange)
+{
+  struct body_hook *hook = &exchange->response_hook;
+  struct buf *answer = &exchange->answer;
+  size_t most = exchange->record.piece_bytes;
+  hook->piece.len = 0;
+  if (most > 0 && answer->len > most) {
+    int err = buf_put(&hook->piece, answer->data, most);
+    buf_drop(answer, most);
+    hook->last = 0;
+    return err;
+  }
+  struct buf piece = *answer;
+  *answer = hook->piece;
+  hook->piece = piece;
+  hook->last = exchange->response_done;
+  return 0;
+}
+
 void answer_pump(struct exchange *exchange)
 {
   struct http_peer *client = exchange->client;
   struct body_hook *hook = &exchange->response_hook;
   uint32_t generation = exchange->record.generation;
   while (!exchange->waiting && is_behind(exchange)) {
-    struct buf piece = exchange->answer;
-    exchange->answer = hook->piece;
-    exchange->answer.len = 0;
-    hook->piece = piece;
-    hook->last = exchange->response_done;
+    if (take_piece(exchange) < 0) {
+      exchange_finish(exchange, 0);
+      return;
+    }
     exchange->hook = hook;
     exchange_stage(exchange, MG_STAGE_RESPONSE_BODY);
     if (!exchange_lives(exchange, generation))
@@ -166,7 +244,7 @@ void answer_pump(struct exchange *exchange)
   }
   if (!exchange->waiting && hook->done)
     end(exchange);
-  else if (!exchange->waiting && client->ops->flush(client) < 0)
+  else if (client->ops->flush(client) < 0) /* what was passed does not wait for the next piece */
     exchange_finish(exchange, 0);
   else
     forward_pace(exchange);

@@ -2,18 +2,13 @@
 /* States of an exchange and the client's side of it. */
 #include "exchange/exchange.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/check.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "exchange/access_log.h"
 #include "exchange/internal.h"
 
 enum {
-  ARENA_KEEP_BYTES = 16 * 1024
+  LAST_WORD_MS = 2000 /* as long as Chromium waits for the end of a WebSocket */
 };
 
 static const uint16_t moves[EX_STATE_COUNT] = {
@@ -31,210 +26,15 @@ static const uint16_t moves[EX_STATE_COUNT] = {
 void exchange_enter(struct exchange *exchange, enum exchange_state to)
 {
   CHECK(moves[exchange->state] & 1 << to);
+  if (exchange->state == EX_HEAD || to == EX_HEAD) {
+    struct exchange_stats *stats = &exchange->all->stats;
+    stats->heads += to == EX_HEAD ? 1 : -1;
+    stat_set(&stats->counts, STAT_HEADS, stats->heads);
+  }
   exchange->state = (uint8_t)to;
 }
 
-/* slots */
-
-void exchanges_init(struct exchanges *all)
-{
-  list_init(&all->free);
-  CHECK(uv_random(NULL, NULL, &all->seed, sizeof(all->seed), 0, NULL) == 0);
-}
-
-static void free_slot(struct exchange *exchange)
-{
-  buf_fini(&exchange->arena);
-  buf_fini(&exchange->body);
-  buf_fini(&exchange->answer);
-  buf_fini(&exchange->request_hook.piece);
-  buf_fini(&exchange->response_hook.piece);
-  head_fini(&exchange->request);
-  head_fini(&exchange->request_trailers);
-  head_fini(&exchange->outgoing);
-  head_fini(&exchange->response);
-  head_fini(&exchange->response_trailers);
-  free(exchange);
-}
-
-void exchanges_fini(struct exchanges *all)
-{
-  for (uint32_t i = 0; i < all->count; i++)
-    free_slot(all->slots[i]);
-  free(all->slots);
-  free(all->trusted);
-}
-
-static struct exchange *add_slot(struct exchanges *all)
-{
-  if (all->count == all->cap) {
-    uint32_t cap = all->cap ? all->cap * 2 : 64;
-    struct exchange **slots = realloc(all->slots, cap * sizeof(struct exchange *));
-    if (!slots)
-      return NULL;
-    all->slots = slots;
-    all->cap = cap;
-  }
-  struct exchange *exchange = calloc(1, sizeof(*exchange));
-  if (!exchange)
-    return NULL;
-  exchange->all = all;
-  exchange->record.slot = all->count;
-  list_init(&exchange->free_node);
-  all->slots[all->count++] = exchange;
-  return exchange;
-}
-
-struct exchange *exchange_at(const struct exchanges *all, uint32_t slot)
-{
-  return slot < all->count ? all->slots[slot] : NULL;
-}
-
-/* The heads keep their memory; text beyond the usual is given back. */
-static void reset(struct exchange *exchange)
-{
-  struct exchange old = *exchange;
-  head_clear(&old.request);
-  head_clear(&old.request_trailers);
-  head_clear(&old.outgoing);
-  head_clear(&old.response);
-  head_clear(&old.response_trailers);
-  if (old.arena.cap > ARENA_KEEP_BYTES)
-    buf_fini(&old.arena);
-  old.arena.len = 0;
-  buf_fini(&old.body);
-  buf_fini(&old.answer);
-  buf_fini(&old.request_hook.piece);
-  buf_fini(&old.response_hook.piece);
-  *exchange = (struct exchange){ .all = old.all,
-                                 .arena = old.arena,
-                                 .request = old.request,
-                                 .request_trailers = old.request_trailers,
-                                 .outgoing = old.outgoing,
-                                 .response = old.response,
-                                 .response_trailers = old.response_trailers };
-  exchange->record.slot = old.record.slot;
-  exchange->record.generation = old.record.generation + 1;
-  list_init(&exchange->free_node);
-}
-
-struct exchange *exchange_take(struct exchanges *all)
-{
-  struct exchange *exchange;
-  if (list_empty(&all->free)) {
-    exchange = add_slot(all);
-  } else {
-    exchange = LIST_ENTRY(all->free.next, struct exchange, free_node);
-    list_remove(&exchange->free_node);
-  }
-  if (!exchange)
-    return NULL;
-  exchange_enter(exchange, EX_HEAD);
-  exchange->record.stages = all->stages;
-  exchange->record.endpoint = -1;
-  exchange->record.connect_s = exchange->record.first_byte_s = -1;
-  exchange->started_ns = uv_hrtime();
-  exchange->pin = all->pin;
-  if (exchange->pin) {
-    exchange->pin->uses++;
-    exchange->record.snapshot = exchange->pin->snapshot;
-  }
-  stat_set(&all->stats.counts, STAT_IN_FLIGHT, ++all->stats.active);
-  return exchange;
-}
-
-/* the end */
-
-static void unpin(struct exchange_pin *pin)
-{
-  if (pin && --pin->uses == 0)
-    pin->on_unused(pin);
-}
-
-void exchanges_pin(struct exchanges *all, struct exchange_pin *pin)
-{
-  struct exchange_pin *old = all->pin;
-  if (pin)
-    pin->uses++;
-  all->pin = pin;
-  unpin(old);
-}
-
-void exchange_end(struct exchange *exchange)
-{
-  struct exchanges *all = exchange->all;
-  unpin(exchange->pin);
-  exchange_enter(exchange, EX_FREE);
-  reset(exchange);
-  stat_set(&all->stats.counts, STAT_IN_FLIGHT, --all->stats.active);
-  list_push(&all->free, &exchange->free_node);
-}
-
-static enum limit limit_of(const struct exchange *exchange)
-{
-  switch (exchange->record.error) {
-  case ERR_TARGET_TOO_LONG:
-    return LIMIT_TARGET;
-  case ERR_HEADERS_TOO_LARGE:
-    return LIMIT_HEADERS;
-  case ERR_REQUEST_TIMEOUT: /* a head that was read has a version */
-    return exchange->request.version == 0 ? LIMIT_HEADER_TIME : LIMIT_BODY_TIME;
-  case ERR_BODY_TOO_LARGE:
-    return LIMIT_BODY;
-  case ERR_CONNECT_TIMEOUT:
-    return LIMIT_CONNECT_TIME;
-  case ERR_UPSTREAM_TIMEOUT:
-    return LIMIT_READ_TIME;
-  case ERR_DEADLINE:
-    return LIMIT_HOOK_TIME;
-  default:
-    return LIMIT_NONE;
-  }
-}
-
-/* Texts of a record end without a NUL. */
-static const char *copy_text(char *into, size_t size, struct mg_text text)
-{
-  (void)snprintf(into, size, "%.*s", (int)text.length, text.data ? text.data : "");
-  return into;
-}
-
-static void report_limit(const struct exchange *exchange, enum limit limit)
-{
-  char client[64];
-  char host[128];
-  char id[64];
-  struct span id_at = exchange->request_id;
-  struct mg_text id_text = { span_text(&exchange->arena, id_at), id_at.len };
-  stats_limit(&exchange->all->stats.counts, limit);
-  log_warn("limit_exceeded", "limit", limit_name(limit), "client",
-           copy_text(client, sizeof(client), exchange_client_ip(exchange)), "host",
-           copy_text(host, sizeof(host), exchange->record.host), "request",
-           copy_text(id, sizeof(id), id_text));
-}
-
-static void count(struct exchange *exchange)
-{
-  struct stats *counts = &exchange->all->stats.counts;
-  const struct mg_request *record = &exchange->record;
-  uint32_t class = record->status / 100;
-  stat_add(counts, STAT_ANSWERS + (class < 6 ? class : 0), 1);
-  stat_add(counts, STAT_BYTES_IN, record->bytes_in);
-  stat_add(counts, STAT_BYTES_OUT, record->bytes_out);
-  stats_observe(counts, HISTOGRAM_REQUEST, (uint64_t)(record->total_s * 1e9));
-  if (record->first_byte_s >= 0)
-    stats_observe(counts, HISTOGRAM_UPSTREAM, (uint64_t)(record->first_byte_s * 1e9));
-  if (record->error == 0)
-    return;
-  if (record->error == ERR_CLIENT_GONE)
-    stat_add(counts, STAT_CLIENTS_GONE, 1);
-  enum limit limit = limit_of(exchange);
-  if (limit != LIMIT_NONE)
-    report_limit(exchange, limit);
-}
-
-/* A body that somebody waits for will never come. */
-static void end_body_wait(struct exchange *exchange, int err)
+void exchange_end_body_wait(struct exchange *exchange, int err)
 {
   exchange_body_fn *fn = exchange->body_fn;
   exchange->body_fn = NULL;
@@ -250,7 +50,8 @@ void exchange_finish(struct exchange *exchange, int keep)
   exchange->record.total_s = (double)(uv_hrtime() - exchange->started_ns) / 1e9;
   exchange_enter(exchange, EX_LOG);
   struct http_peer *client = exchange->client;
-  count(exchange);
+  deadline_remove(&exchange->deadline);
+  exchange_count(exchange);
   if (exchange->all->access_log)
     access_log_write(exchange->all->access_log, exchange);
   exchange->client = NULL;
@@ -261,8 +62,11 @@ void exchange_finish(struct exchange *exchange, int keep)
     else
       exchange_end(exchange);
   } else if (exchange->record.generation == generation) {
-    end_body_wait(exchange, ERR_CLIENT_GONE); /* the stage ends, then the log stage follows */
+    exchange_end_body_wait(exchange,
+                           ERR_CLIENT_GONE); /* the stage ends, then the log stage follows */
   }
+  if (exchange->record.generation == generation)
+    exchange->origin = NULL;
   if (client)
     client->ops->release(client, keep); /* last: the next request may begin within */
 }
@@ -291,9 +95,15 @@ static void catch_up(struct exchange *exchange, enum mg_stage stage)
     forward_head(exchange);
   if (stage != MG_STAGE_REQUEST_BODY && exchange_lives(exchange, generation) && !exchange->waiting)
     forward_request(exchange);
-  if (exchange_lives(exchange, generation) && !exchange->waiting && exchange->state == EX_ANSWER &&
-      exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)
-    answer_pump(exchange);
+  if (exchange_lives(exchange, generation) && !exchange->waiting && exchange->state == EX_ANSWER) {
+    struct http_peer *client = exchange->client;
+    if (exchange->record.stages & 1u << MG_STAGE_RESPONSE_BODY)
+      answer_pump(exchange);
+    else if (client->ops->flush(client) < 0) /* no turn of the upstream's has to follow */
+      exchange_finish(exchange, 0);
+    else
+      forward_pace(exchange);
+  }
   if (stage == MG_STAGE_REQUEST_BODY && exchange_lives(exchange, generation) && !exchange->waiting)
     forward_request(exchange);
 }
@@ -328,6 +138,16 @@ static void answer_of_hook(struct exchange *exchange)
   exchange->response_held = 1;
 }
 
+/* Whether the body is to be whole first, as HTTP/1.0 wants it, which knows no chunks; for one that was
+ * too long for that, and is tried again, it is too late. */
+static int gathers(const struct exchange *exchange)
+{
+  const struct mg_request *record = &exchange->record;
+  int wanted = record->buffer_request || (record->http10 && record->body_length < 0);
+  return wanted && !exchange->request_done && exchange->state == EX_REQUEST &&
+         exchange->body.len <= GATHER_BYTES;
+}
+
 static void act_on_request(struct exchange *exchange, enum exchange_verdict verdict)
 {
   struct http_peer *client = exchange->client;
@@ -344,7 +164,8 @@ static void act_on_request(struct exchange *exchange, enum exchange_verdict verd
     answer_error(exchange, ERR_BODY_TOO_LARGE);
   } else if (exchange->record.endpoint < 0) {
     answer_error(exchange, exchange->record.error ? exchange->record.error : ERR_NO_ENDPOINT);
-  } else if (exchange->record.buffer_request && !exchange->request_done) {
+  } else if (gathers(exchange)) {
+    forward_continue(exchange);
     client->ops->read(client, 1); /* forward_start follows from on_complete */
   } else {
     forward_start(exchange);
@@ -417,6 +238,7 @@ static const struct http_message *on_begin(struct http_peer *peer)
   if (!exchange)
     return NULL;
   exchange->client = peer;
+  exchange->origin = peer->origin;
   peer->owner = exchange;
   exchange->message =
       (struct http_message){ &exchange->arena, &exchange->request, &exchange->request_trailers };
@@ -428,6 +250,7 @@ static void start(struct exchange *exchange)
   int err = fields_read(exchange);
   if (err == 0)
     err = fields_outgoing(exchange);
+  grpc_read(exchange);
   exchange_enter(exchange, EX_REQUEST);
   if (err < 0)
     answer_error(exchange, err);
@@ -438,9 +261,8 @@ static void start(struct exchange *exchange)
 /* Whether somebody takes the bytes of the request's body now. */
 static int takes_body(const struct exchange *exchange)
 {
-  int gathers =
-      exchange->state == EX_REQUEST && !exchange->waiting && exchange->record.buffer_request;
-  return exchange->upstream_ready || exchange->body_fn || exchange->draining || gathers;
+  return exchange->upstream_ready || exchange->body_fn || exchange->draining ||
+         (!exchange->waiting && gathers(exchange));
 }
 
 /* A request without a body starts when it is whole, so that its answer finds the connection ready for
@@ -465,16 +287,33 @@ static int over_limit(const struct exchange *exchange)
   return record->body_limit > 0 && record->bytes_in > (uint64_t)record->body_limit;
 }
 
-/* Before the head of an answer is out: an error is the answer, once no stage waits. */
-static void break_off(struct exchange *exchange, int err)
+void exchange_break_off(struct exchange *exchange, int err)
 {
   struct http_peer *client = exchange->client;
   client->ops->read(client, 0);
   exchange->pending_err = err;
   if (exchange->body_fn)
-    end_body_wait(exchange, err);
+    exchange_end_body_wait(exchange, err);
   else if (!exchange->waiting)
     answer_error(exchange, err);
+}
+
+/* A copy that became too long, or has no memory, is none. */
+static void keep(struct exchange *exchange, const char *data, size_t len)
+{
+  if (exchange->kept_max == 0 || len == 0)
+    return;
+  if (exchange->kept.len + len <= exchange->kept_max && buf_put(&exchange->kept, data, len) == 0)
+    return;
+  buf_fini(&exchange->kept);
+  exchange->kept_max = 0;
+}
+
+void exchange_keep_body(struct exchange *exchange, size_t max)
+{
+  exchange->kept.len = 0;
+  exchange->kept_max = max;
+  keep(exchange, exchange->body.data, exchange->body.len);
 }
 
 static void on_body(struct http_peer *peer, const char *data, size_t len)
@@ -484,10 +323,11 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
   if (exchange->draining || (exchange->state >= EX_RESPONSE && !exchange->upstream))
     return; /* nobody will read it */
   if (over_limit(exchange) && exchange->state < EX_ANSWER) {
-    break_off(exchange, ERR_BODY_TOO_LARGE);
+    exchange_break_off(exchange, ERR_BODY_TOO_LARGE);
     return;
   }
   exchange->feeding = 1;
+  keep(exchange, data, len);
   if (forward_pass(exchange, data, len))
     return;
   if (buf_put(&exchange->body, data, len) < 0) {
@@ -497,7 +337,7 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
   if (exchange->body_fn && exchange->state <= EX_REQUEST &&
       exchange->body.len > exchange->body_max) {
     peer->ops->read(peer, 0);
-    end_body_wait(exchange, ERR_BODY_TOO_LARGE);
+    exchange_end_body_wait(exchange, ERR_BODY_TOO_LARGE);
     return;
   }
   if (exchange->upstream_ready) {
@@ -514,13 +354,14 @@ static void on_complete(struct http_peer *peer)
   struct exchange *exchange = of(peer);
   exchange->request_done = 1;
   exchange->feeding = 0;
+  head_strip_trailers(&exchange->request_trailers);
   if (exchange->state == EX_HEAD) {
     start(exchange);
     return;
   }
   exchange_rebase(exchange); /* there may be trailers */
   if (exchange->body_fn && exchange->state == EX_REQUEST) {
-    end_body_wait(exchange, 0);
+    exchange_end_body_wait(exchange, 0);
   } else if (exchange->state == EX_REQUEST && !exchange->waiting) {
     forward_start(exchange); /* the body was to be gathered first */
   } else if (exchange->upstream_ready) {
@@ -547,7 +388,7 @@ static void on_abort(struct http_peer *peer, int err)
     exchange_finish(exchange, 0);
     return;
   }
-  break_off(exchange, err);
+  exchange_break_off(exchange, err);
 }
 
 static void on_drained(struct http_peer *peer)
@@ -562,8 +403,7 @@ static void on_turn(struct http_peer *peer)
   struct exchange *exchange = of(peer);
   exchange->feeding = 0;
   exchange_rebase(exchange);
-  if (exchange->upstream_ready && exchange->upstream->ops->flush(exchange->upstream) < 0)
-    answer_abort(exchange, ERR_UPSTREAM_CLOSED);
+  forward_turn(exchange);
 }
 
 static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
@@ -578,12 +418,35 @@ static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
 }
 
 /* What waits to go upstream still does. */
-static void on_tunnel_end(struct http_peer *peer)
+static void end_tunnel(struct exchange *exchange)
 {
-  struct exchange *exchange = of(peer);
   if (exchange->upstream)
     exchange->upstream->ops->tunnel_end(exchange->upstream);
   exchange_finish(exchange, 1);
+}
+
+static void on_last_word(struct deadline *deadline)
+{
+  end_tunnel(LIST_ENTRY(deadline, struct exchange, deadline));
+}
+
+/* Browsers end their side of a WebSocket of HTTP/2 together with its frame Close, while over TCP the
+ * client waits for the server's (RFC 6455 7.1.1). The server's Close is still to come: it may end first,
+ * if it does so soon. One that sees its TCP connection end might not send it. */
+static void on_tunnel_end(struct http_peer *peer)
+{
+  struct exchange *exchange = of(peer);
+  struct http_peer *upstream = exchange->upstream;
+  if (peer->stream_id == 0 || !upstream) {
+    end_tunnel(exchange);
+    return;
+  }
+  if (upstream->stream_id > 0)
+    upstream->ops->tunnel_end(upstream);
+  struct deadlines *deadlines = &exchange->all->loop->deadlines;
+  deadline_remove(&exchange->deadline);
+  deadline_add(deadlines, &exchange->deadline, on_last_word);
+  deadline_set(deadlines, &exchange->deadline, LAST_WORD_MS);
 }
 
 const struct http_events exchange_client_events = {
@@ -622,6 +485,7 @@ void exchange_want_request_body(struct exchange *exchange, size_t max, exchange_
   exchange->body_fn = fn;
   exchange->body_data = data;
   exchange->body_max = max;
+  forward_continue(exchange);
   client->ops->read(client, 1);
 }
 

@@ -13,7 +13,9 @@
 
 #include <time.h>
 
+#include "base/encoder.h"
 #include "base/list.h"
+#include "base/series.h"
 #include "base/stats.h"
 #include "exchange/record.h"
 #include "exchange/stage.h"
@@ -69,6 +71,7 @@ struct exchange_config {
 struct exchange_stats {
   struct stats counts; /* for other threads */
   uint64_t active;     /* requests that live */
+  uint64_t heads;      /* of these, whose head is not whole */
 };
 
 /* What requests are pinned to. Each holds one use of the pin it began with. */
@@ -76,6 +79,17 @@ struct exchange_pin {
   void *snapshot;
   uint64_t uses; /* requests, and 1 while it is the present one */
   void (*on_unused)(struct exchange_pin *pin);
+};
+
+/* A network of proxies whose forwarding fields are believed. */
+struct trusted_proxy {
+  struct cidr network;
+  uint8_t address_only; /* who the client is, and nothing else */
+};
+
+enum {
+  ADDRESS_FIELD_MAX = 64,
+  SERVER_NAME_MAX = 64
 };
 
 /* One worker's exchanges. */
@@ -86,16 +100,22 @@ struct exchanges {
   enum exchange_verdict (*run)(void *data, struct exchange *exchange, enum mg_stage stage);
   void *data;
   struct access_log *access_log; /* NULL: none */
+  struct series *series;         /* requests by route; NULL: nobody asks for them */
   struct exchange_pin *pin;      /* for new requests; NULL: none */
   struct exchange_config config;
   struct exchange_stats stats;
-  uint32_t stages;      /* what a request that never reached Lua shows to it */
-  struct cidr *trusted; /* proxies whose forwarding fields are believed; owned */
+  uint32_t stages;               /* what a request that never reached Lua shows to it */
+  struct trusted_proxy *trusted; /* owned */
   uint32_t trusted_count;
-  uint64_t seed;  /* of request ids */
-  time_t date_at; /* the second that `date` tells */
+  uint32_t address_field_len;
+  char address_field[ADDRESS_FIELD_MAX]; /* where trusted proxies say who the client is */
+  uint32_t server_name_len;
+  char server_name[SERVER_NAME_MAX]; /* Server of responses that have none; empty: they stay so */
+  uint64_t seed;                     /* of request ids */
+  time_t date_at;                    /* the second that `date` tells */
   size_t date_len;
   char date[32];
+  struct buf tls_fact; /* the last one that was asked for and is not lying about */
   struct exchange **slots;
   uint32_t count;
   uint32_t cap;
@@ -118,6 +138,7 @@ struct exchange {
   struct exchanges *all;
   struct list free_node;
   struct http_peer *client;           /* NULL once released */
+  const struct http_origin *origin;   /* NULL once the client is let go */
   struct http_peer *upstream;         /* NULL while there is no attempt */
   struct http_message message;        /* what the client's codec parses into */
   struct http_message answer_message; /* the upstream's */
@@ -132,16 +153,21 @@ struct exchange {
   struct span path;
   struct span host;
   struct span client_ip;
+  struct span peer_ip;
   struct span request_id;
   struct span forwarded_proto; /* what a trusted proxy says; empty: nothing */
   struct span forwarded_host;
   struct buf body;   /* request bytes not sent yet, or kept for another attempt */
   size_t body_sent;  /* of `body` */
+  struct buf kept;   /* a copy of the request's body, for the log stage */
+  size_t kept_max;   /* 0: none is kept, or it became too long */
   struct buf answer; /* response bytes held while Lua looks at the head or a piece; our own body */
+  struct encoder *encoder; /* of the response's body; NULL: it goes as it is */
   struct body_hook request_hook;
   struct body_hook response_hook;
   struct body_hook *hook;    /* the one whose piece Lua has; NULL: none */
   int pending_err;           /* came while a stage waited; answered when it is over */
+  struct deadline deadline;  /* of a call of gRPC, or of a tunnel's end; else in no list */
   exchange_body_fn *body_fn; /* somebody waits for the whole request or response body */
   void *body_data;
   size_t body_max;
@@ -162,12 +188,14 @@ struct exchange {
   uint8_t head_waits;    /* the response's head has come while a stage waits */
   uint8_t draining;      /* the answer waits until the request's body is read */
   uint8_t upstream_ready;
-  uint8_t has_waited;    /* some stage did */
-  uint8_t fresh;         /* the attempt made its connection */
-  uint8_t fresh_only;    /* the next attempt wants a new connection */
-  uint8_t body_replaced; /* `answer` replaces the upstream's body */
-  uint8_t gone;          /* the client left */
-  uint8_t trusted;       /* the peer's forwarding fields are believed */
+  uint8_t has_waited;     /* some stage did */
+  uint8_t fresh;          /* the attempt made its connection */
+  uint8_t fresh_only;     /* the next attempt wants a new connection */
+  uint8_t body_replaced;  /* `answer` replaces the upstream's body */
+  uint8_t answer_streams; /* the upstream did not say how long its body is */
+  uint8_t gone;           /* the client left */
+  uint8_t trusted;        /* all of the peer's forwarding fields are believed */
+  uint8_t refusals;       /* attempts that the upstream said it had not processed */
 };
 
 /* `run`, `data`, `pool` and `loop` are set by the caller beforehand. */
@@ -183,6 +211,9 @@ extern const struct http_events exchange_client_events;
 void exchange_resume(struct exchange *exchange, enum exchange_verdict verdict);
 /* The client's address, be the head read or not; while the client is there. */
 struct mg_text exchange_client_ip(const struct exchange *exchange);
+/* What is known of the client's TLS; empty: nothing, or the client is let go. Borrowed, until
+ * the next call. */
+struct mg_text exchange_tls_fact(const struct exchange *exchange, enum mg_tls_fact fact);
 /* The exchange behind a slot, or NULL. */
 struct exchange *exchange_at(const struct exchanges *all, uint32_t slot);
 
@@ -197,6 +228,12 @@ void exchange_want_request_body(struct exchange *exchange, size_t max, exchange_
 /* The same for the body of the response, in the RESPONSE stage. */
 void exchange_want_response_body(struct exchange *exchange, size_t max, exchange_body_fn *fn,
                                  void *data);
+/* Copies the request's body to `kept` as it passes, unless it is longer than `max`; in the REQUEST
+ * stages. */
+void exchange_keep_body(struct exchange *exchange, size_t max);
+/* The body of the response goes out in a coding, in the RESPONSE stage; its fields are the caller's.
+ * ERR_STATE, ERR_NO_MEMORY or 0. */
+MG_MUST_USE int exchange_encode(struct exchange *exchange, enum encoder_coding coding, int level);
 /* Points the record's texts into the arena again, after something was put there. */
 void exchange_rebase(struct exchange *exchange);
 /* Changes what routes match, before the route is chosen. */

@@ -9,6 +9,8 @@
 #include "exchange/internal.h"
 #include "exchange/target.h"
 #include "exchange/trust.h"
+#include "tls/certificate.h"
+#include "tls/facts.h"
 
 static struct mg_text text_of(const struct exchange *exchange, struct span span)
 {
@@ -27,7 +29,11 @@ void exchange_rebase(struct exchange *exchange)
   record->path = text_of(exchange, exchange->path);
   record->host = text_of(exchange, exchange->host);
   record->authority = text_of(exchange, exchange->request.host);
+  record->public_authority = record->authority;
+  if (exchange->forwarded_host.len > 0)
+    record->public_authority = text_of(exchange, exchange->forwarded_host);
   record->client_ip = text_of(exchange, exchange->client_ip);
+  record->peer_ip = text_of(exchange, exchange->peer_ip);
   const char *mark = target.len ? memchr(record->target.data, '?', target.len) : NULL;
   record->query = (struct mg_text){ 0 };
   if (mark)
@@ -37,7 +43,7 @@ void exchange_rebase(struct exchange *exchange)
 
 struct mg_text exchange_client_ip(const struct exchange *exchange)
 {
-  const struct http_origin *origin = exchange->client ? exchange->client->origin : NULL;
+  const struct http_origin *origin = exchange->origin;
   if (exchange->record.client_ip.length > 0 || !origin)
     return exchange->record.client_ip;
   return (struct mg_text){ origin->ip, origin->ip_len };
@@ -109,19 +115,64 @@ int exchange_match_host(struct exchange *exchange, const char *host, size_t len)
   return err;
 }
 
+/* RFC 6125 6.4.3: `*` stands for the leftmost label alone. */
+static int name_covers(const char *name, struct mg_text host)
+{
+  size_t len = strlen(name);
+  const char *dot = host.length > 0 ? memchr(host.data, '.', host.length) : NULL;
+  if (name[0] == '*' && dot)
+    return text_equal(name + 1, len - 1, dot, (size_t)(host.data + host.length - dot));
+  return text_equal(name, len, host.data, host.length);
+}
+
+/* RFC 9110 7.4, 15.5.20: over HTTP/2 a client may send requests for any name that the certificate is
+ * good for on one connection; for others it has to make another one. */
+static int is_directed(const struct exchange *exchange)
+{
+  const struct http_origin *origin = exchange->origin;
+  const struct mg_text host = exchange->record.host;
+  if (exchange->request.version != 20 || !origin->tls || !origin->stream)
+    return 1;
+  const char *sni = tls_sni(origin->stream);
+  if (!sni || text_equal(sni, strlen(sni), host.data, host.length))
+    return 1;
+  const struct mg_certificate *certificate = tls_certificate(origin->stream);
+  for (uint32_t i = 0; i < mg_certificate_name_count(certificate); i++) {
+    if (name_covers(mg_certificate_name(certificate, i), host))
+      return 1;
+  }
+  return 0;
+}
+
+/* RFC 9113 3.1 has no upgrade to HTTP/2 any more. One that is passed on opens a way to the backend that
+ * no hook sees. */
+static void forget_h2c(struct exchange *exchange)
+{
+  struct head *head = &exchange->request;
+  int at = head_find_id(head, FIELD_UPGRADE, 0);
+  if (at < 0)
+    return;
+  struct span value = head->fields[at].value;
+  if (!text_has_token(span_text(&exchange->arena, value), value.len, "h2c"))
+    return;
+  head->upgrade = 0;
+  head_remove(head, &exchange->arena, "http2-settings", 14);
+}
+
 int fields_read(struct exchange *exchange)
 {
   struct mg_request *record = &exchange->record;
-  const struct http_origin *origin = exchange->client->origin;
+  const struct http_origin *origin = exchange->origin;
   const struct head *head = &exchange->request;
+  forget_h2c(exchange);
   record->version = head->version;
   record->body_length = head->body_len;
   record->upgrade = head->upgrade;
+  record->stream_id = exchange->client->stream_id;
   record->tls = origin->tls;
   record->secure = origin->tls;
   record->client_port = origin->port;
   record->local_port = origin->local_port;
-  record->peer_ip = (struct mg_text){ origin->ip, origin->ip_len };
   int err = read_path(exchange);
   if (err == 0)
     err = read_host(exchange);
@@ -129,7 +180,7 @@ int fields_read(struct exchange *exchange)
     err = trust_read(exchange);
   exchange->texts_base = NULL;
   exchange_rebase(exchange);
-  return err;
+  return err == 0 && !is_directed(exchange) ? ERR_MISDIRECTED : err;
 }
 
 static int add(struct exchange *exchange, const char *name, const char *value, size_t len)
@@ -184,9 +235,9 @@ int fields_outgoing(struct exchange *exchange)
     return err;
   int had_te = head_find_id(head, FIELD_TE, 0) >= 0;
   head_strip_hop_by_hop(head, &exchange->arena);
-  head_remove_id(head, FIELD_PROXY);  /* CVE-2016-5385, "httpoxy" */
-  head_remove_id(head, FIELD_EXPECT); /* the gateway answers it itself */
-  if (head_find_id(head, FIELD_HOST, 0) < 0 && exchange->request.host.len > 0)
+  head_remove_id(head, FIELD_PROXY);         /* CVE-2016-5385, "httpoxy" */
+  head_remove_id(head, FIELD_EXPECT);        /* the gateway answers it itself */
+  if (head_find_id(head, FIELD_HOST, 0) < 0) /* RFC 9112 3.2: empty where HTTP/1.0 said none */
     err = add_span(exchange, "Host", exchange->request.host);
   else if (exchange->request.host.len > 0) /* absolute-form wins over the field */
     head->fields[head_find_id(head, FIELD_HOST, 0)].value = exchange->request.host;
@@ -216,6 +267,17 @@ int fields_date(struct exchange *exchange)
     all->date_len = strftime(all->date, sizeof(all->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
   }
   int err = head_add(&exchange->response, &exchange->arena, "date", 4, all->date, all->date_len);
+  exchange_rebase(exchange);
+  return err;
+}
+
+int fields_server(struct exchange *exchange)
+{
+  const struct exchanges *all = exchange->all;
+  if (all->server_name_len == 0 || head_find_id(&exchange->response, FIELD_SERVER, 0) >= 0)
+    return 0;
+  int err = head_add(&exchange->response, &exchange->arena, "server", 6, all->server_name,
+                     all->server_name_len);
   exchange_rebase(exchange);
   return err;
 }

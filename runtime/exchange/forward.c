@@ -18,11 +18,11 @@ void forward_drop(struct exchange *exchange)
     upstream->ops->release(upstream, exchange->response_done && exchange->request_ended);
 }
 
-/* RFC 9110 9.2.2. */
+/* RFC 9110 9.2.2; of the request as it goes upstream, which a hook may have given another method. */
 static int is_idempotent(const struct exchange *exchange)
 {
-  const char *method = span_text(&exchange->arena, exchange->request.method);
-  uint32_t len = exchange->request.method.len;
+  const char *method = span_text(&exchange->arena, exchange->outgoing.method);
+  uint32_t len = exchange->outgoing.method.len;
   return !(text_equal(method, len, "POST", 4) || text_equal(method, len, "PATCH", 5) ||
            text_equal(method, len, "LOCK", 4));
 }
@@ -41,11 +41,16 @@ static int time_is_left(const struct exchange *exchange)
   return limit_ms == 0 || (uv_hrtime() - exchange->attempt_ns) / 1000000 < limit_ms;
 }
 
-static void retry(struct exchange *exchange)
+static void rewind_request(struct exchange *exchange)
 {
   exchange->body_sent = 0;
   exchange->request_ended = 0;
   exchange->client->ops->read(exchange->client, 0); /* until the next attempt takes it */
+}
+
+static void retry(struct exchange *exchange)
+{
+  rewind_request(exchange);
   stat_add(&exchange->all->stats.counts, STAT_RETRIES, 1);
   exchange_enter(exchange, EX_RETRY);
   exchange_stage(exchange, MG_STAGE_RETRY);
@@ -53,9 +58,17 @@ static void retry(struct exchange *exchange)
 
 static uint32_t reason_of(int err)
 {
-  if (err == ERR_CONNECT_TIMEOUT || err == ERR_UPSTREAM_TIMEOUT)
+  switch (err) {
+  case ERR_CONNECT_TIMEOUT:
+  case ERR_UPSTREAM_TIMEOUT:
+  case ERR_UPSTREAM_SEND_TIMEOUT:
     return MG_RETRY_TIMEOUT;
-  return err == ERR_UPSTREAM_PROTOCOL ? MG_RETRY_INVALID_HEADER : MG_RETRY_ERROR;
+  case ERR_UPSTREAM_PROTOCOL:
+  case ERR_UPSTREAM_HEAD_TOO_LARGE:
+    return MG_RETRY_INVALID_HEADER;
+  default:
+    return MG_RETRY_ERROR;
+  }
 }
 
 static uint32_t reason_of_status(uint32_t status)
@@ -93,10 +106,12 @@ static enum stat_id stat_of(int err)
     return STAT_FAIL_CONNECT;
   case ERR_CONNECT_TIMEOUT:
   case ERR_UPSTREAM_TIMEOUT:
+  case ERR_UPSTREAM_SEND_TIMEOUT:
     return STAT_FAIL_TIMEOUT;
   case ERR_UPSTREAM_CLOSED:
     return STAT_FAIL_CLOSED;
   case ERR_UPSTREAM_PROTOCOL:
+  case ERR_UPSTREAM_HEAD_TOO_LARGE:
     return STAT_FAIL_PROTOCOL;
   case ERR_TLS_HANDSHAKE:
   case ERR_TLS_UNTRUSTED:
@@ -108,12 +123,14 @@ static enum stat_id stat_of(int err)
   }
 }
 
+static void attempt(struct exchange *exchange);
+
 /* The attempt is over without an answer. */
 static void fail(struct exchange *exchange, int err)
 {
   int was_ready = exchange->upstream_ready;
   const struct http_peer *upstream = exchange->upstream;
-  int stale = upstream && upstream->ops->is_stale(upstream) && err == ERR_UPSTREAM_CLOSED;
+  int stale = upstream && err == ERR_UPSTREAM_CLOSED ? upstream->ops->is_stale(upstream) : 0;
   exchange->record.error = err;
   forward_drop(exchange);
   if (exchange->state > EX_RESPONSE) {
@@ -123,24 +140,22 @@ static void fail(struct exchange *exchange, int err)
   if (exchange->waiting) {
     exchange->pending_err = exchange->body_replaced ? 0 : err;
     exchange->head_waits = 0;
-    if (exchange->body_fn) {
-      exchange_body_fn *fn = exchange->body_fn;
-      exchange->body_fn = NULL;
-      fn(exchange->body_data, err);
-    }
+    exchange_end_body_wait(exchange, err);
     return;
   }
-  if (stale && may_repeat(exchange, is_idempotent(exchange) ? 0 : was_ready)) {
-    exchange->fresh_only = 1; /* not an attempt: the connection had died while it was kept */
-    exchange->body_sent = 0;
-    exchange->request_ended = 0;
-    exchange->client->ops->read(exchange->client, 0);
+  int unseen = stale == 2 && ++exchange->refusals <= REFUSALS_MAX;
+  if ((unseen && may_repeat(exchange, 0)) ||
+      (stale == 1 && may_repeat(exchange, is_idempotent(exchange) ? 0 : was_ready))) {
+    /* Not an attempt: the connection had died, or the upstream did not want it there. */
+    exchange->fresh_only = stale == 1;
+    rewind_request(exchange);
     exchange->record.attempts--;
-    forward_start(exchange);
+    attempt(exchange);
     return;
   }
   stat_add(&exchange->all->stats.counts, stat_of(err), 1);
-  if (exchange->state == EX_UPSTREAM && may_retry(exchange, reason_of(err), was_ready))
+  if (exchange->state == EX_UPSTREAM &&
+      may_retry(exchange, reason_of(err), was_ready && stale != 2))
     retry(exchange);
   else
     answer_error(exchange, err);
@@ -238,27 +253,22 @@ static void on_body(struct http_peer *peer, const char *data, size_t len)
     answer_abort(exchange, ERR_NO_MEMORY);
     return;
   }
-  if (exchange->body_fn && exchange->answer.len > exchange->body_max) {
-    exchange_body_fn *fn = exchange->body_fn;
-    exchange->body_fn = NULL;
-    fn(exchange->body_data, ERR_BODY_TOO_LARGE);
-  } else {
+  if (exchange->body_fn && exchange->answer.len > exchange->body_max)
+    exchange_end_body_wait(exchange, ERR_BODY_TOO_LARGE);
+  else
     forward_pace(exchange);
-  }
 }
 
 static void on_complete(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
   exchange->response_done = 1;
+  head_strip_trailers(&exchange->response_trailers);
   exchange_rebase(exchange);
-  if (!exchange->response_held) {
+  if (!exchange->response_held)
     answer_end(exchange);
-  } else if (exchange->body_fn) {
-    exchange_body_fn *fn = exchange->body_fn;
-    exchange->body_fn = NULL;
-    fn(exchange->body_data, 0);
-  }
+  else
+    exchange_end_body_wait(exchange, 0);
 }
 
 static void on_abort(struct http_peer *peer, int err)
@@ -281,8 +291,12 @@ static void on_turn(struct http_peer *peer)
   struct exchange *exchange = of(peer);
   struct http_peer *client = exchange->client;
   exchange_rebase(exchange);
-  if (exchange->state >= EX_ANSWER && client->ops->flush(client) < 0)
+  if (exchange->state < EX_ANSWER)
+    return;
+  if (client->ops->flush(client) < 0)
     exchange_finish(exchange, 0);
+  else
+    forward_pace(exchange); /* what was gathered may be gone at once, and nobody tells of it then */
 }
 
 static void on_tunnel(struct http_peer *peer, const char *data, size_t len)
@@ -304,19 +318,26 @@ static void on_tunnel_end(struct http_peer *peer)
 static void on_ready(struct http_peer *peer)
 {
   struct exchange *exchange = of(peer);
+  exchange->upstream = peer;
   exchange->upstream_ready = 1;
   if (exchange->fresh)
     exchange->record.connect_s = (double)(uv_hrtime() - exchange->attempt_ns) / 1e9;
   int more = exchange->request.body_len != 0;
   exchange->outgoing.body_len = exchange->request.body_len;
-  /* A body that is there has a length; only chunks carry trailers behind them. */
-  if (exchange->request_done && !exchange->body_dropped && exchange->request_trailers.count == 0) {
-    exchange->outgoing.body_len = (int64_t)exchange->body.len;
+  /* A body that is there has a length, which a hook may have changed; only chunks carry trailers behind
+   * them. */
+  if (exchange->request_done && !exchange->body_dropped) {
+    int chunks = exchange->request_trailers.count > 0 && !exchange->record.http10;
+    exchange->outgoing.body_len = chunks ? -1 : (int64_t)exchange->body.len;
     more = more || exchange->body.len > 0;
   }
   if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && more)
     exchange->outgoing.body_len = -1;
   exchange->outgoing.version = exchange->record.http10 ? 10 : 11;
+  if (exchange->record.http10 && more && exchange->outgoing.body_len < 0) {
+    answer_error(exchange, ERR_LENGTH_REQUIRED); /* chunks would be no framing there */
+    return;
+  }
   int err = peer->ops->send_head(peer, &exchange->outgoing, &exchange->arena, more);
   if (err < 0)
     fail(exchange, err);
@@ -337,11 +358,15 @@ static const struct http_events upstream_events = {
   .on_ready = on_ready,
 };
 
-void forward_start(struct exchange *exchange)
+static void attempt(struct exchange *exchange)
 {
   struct exchanges *all = exchange->all;
   struct mg_request *record = &exchange->record;
-  const struct pool_timeouts timeouts = { record->connect_ms, record->send_ms, record->read_ms };
+  const struct pool_request request = { .connect_ms = record->connect_ms,
+                                        .send_ms = record->send_ms,
+                                        .response_ms = record->read_ms,
+                                        .head_bytes = record->answer_head_limit,
+                                        .read_bytes = record->stream_id ? SHARED_READ_BYTES : 0 };
   int fresh = 0;
   exchange->interims = 0;
   if (exchange->state != EX_UPSTREAM)
@@ -349,11 +374,9 @@ void forward_start(struct exchange *exchange)
   /* Where nothing has waited, the attempt begins when the request did: one look at the clock less. */
   if (record->attempts++ == 0)
     exchange->attempt_ns = exchange->has_waited ? uv_hrtime() : exchange->started_ns;
-  if (record->tries > 0)
-    record->tries--;
   stat_add(&all->stats.counts, STAT_ATTEMPTS, 1);
   enum pool_want want = may_repeat(exchange, 1) ? POOL_ANY : POOL_ALIVE;
-  int err = pool_take(all->pool, record->endpoint, &timeouts, &upstream_events, exchange,
+  int err = pool_take(all->pool, record->endpoint, &request, &upstream_events, exchange,
                       exchange->fresh_only ? POOL_FRESH : want, &exchange->upstream, &fresh);
   exchange->fresh_only = 0;
   exchange->fresh = (uint8_t)fresh;
@@ -365,22 +388,29 @@ void forward_start(struct exchange *exchange)
       retry(exchange);
     else
       answer_error(exchange, err);
-  } else if (fresh) {
-    stat_add(&all->stats.counts, STAT_CONNECTS, 1);
-  } else {
+  } else if (!fresh) {
     on_ready(exchange->upstream);
   }
 }
 
-static void send_continue(struct exchange *exchange)
+void forward_continue(struct exchange *exchange)
 {
   struct http_peer *client = exchange->client;
+  if (exchange->continued)
+    return;
   exchange->continued = 1;
   if (!exchange->request.expect_continue || exchange->record.bytes_in > 0)
     return;
   const struct head interim = { .status = 100, .version = 11 };
   if (client->ops->send_head(client, &interim, &exchange->arena, 0) == 0)
     (void)client->ops->flush(client); /* a dead client shows when it is read */
+}
+
+void forward_start(struct exchange *exchange)
+{
+  if (exchange->record.tries > 0)
+    exchange->record.tries--;
+  attempt(exchange);
 }
 
 /* What was sent is kept for another attempt while it is little. */
@@ -457,10 +487,17 @@ static int show_pieces(struct exchange *exchange)
   return 1;
 }
 
+/* The client goes on sending while the upstream takes it. */
+static void pace_request(struct exchange *exchange)
+{
+  const struct http_peer *upstream = exchange->upstream;
+  struct http_peer *client = exchange->client;
+  client->ops->read(client, upstream->ops->queued(upstream) <= HIGH_WATER_BYTES);
+}
+
 void forward_request(struct exchange *exchange)
 {
   struct http_peer *upstream = exchange->upstream;
-  struct http_peer *client = exchange->client;
   if (!upstream || !exchange->upstream_ready || exchange->request_ended)
     return;
   if (exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY && exchange->request.body_len != 0 &&
@@ -479,9 +516,28 @@ void forward_request(struct exchange *exchange)
   }
   if (exchange->request_ended)
     return;
-  if (!exchange->continued)
-    send_continue(exchange);
-  client->ops->read(client, upstream->ops->queued(upstream) <= HIGH_WATER_BYTES);
+  forward_continue(exchange);
+  pace_request(exchange);
+}
+
+void forward_turn(struct exchange *exchange)
+{
+  struct http_peer *upstream = exchange->upstream;
+  if (!exchange->upstream_ready)
+    return;
+  if (upstream->ops->flush(upstream) < 0)
+    fail(exchange, ERR_UPSTREAM_CLOSED);
+  else if (!exchange->request_ended && !exchange->waiting)
+    pace_request(exchange);
+}
+
+/* Whether the body is kept, as far as it is short. Over HTTP/2 the upstream may refuse what it has not
+ * looked at. */
+static int keeps_body(const struct exchange *exchange)
+{
+  return !exchange->body_dropped &&
+         (may_repeat(exchange, 1) ||
+          (exchange->upstream->stream_id > 0 && may_repeat(exchange, 0)));
 }
 
 int forward_pass(struct exchange *exchange, const char *data, size_t len)
@@ -489,8 +545,7 @@ int forward_pass(struct exchange *exchange, const char *data, size_t len)
   struct http_peer *upstream = exchange->upstream;
   struct http_peer *client = exchange->client;
   if (!exchange->upstream_ready || exchange->body.len > exchange->body_sent ||
-      exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY ||
-      (!exchange->body_dropped && may_repeat(exchange, 1)))
+      exchange->record.stages & 1u << MG_STAGE_REQUEST_BODY || keeps_body(exchange))
     return 0;
   exchange->body_dropped = 1;
   exchange->body.len = exchange->body_sent = 0;
@@ -508,7 +563,8 @@ void forward_pace(struct exchange *exchange)
   if (!upstream || exchange->response_done)
     return;
   size_t held = exchange->body_fn ? 0 : exchange->answer.len;
-  int room = client->ops->queued(client) + held <= HIGH_WATER_BYTES;
+  size_t most = exchange->record.stream_id ? SHARED_HIGH_WATER_BYTES : HIGH_WATER_BYTES;
+  int room = client->ops->queued(client) + held <= most;
   int stalled = exchange->waiting && exchange->waiting_stage == MG_STAGE_RESPONSE_BODY;
   upstream->ops->read(upstream, room && !stalled);
 }

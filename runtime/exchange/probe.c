@@ -71,8 +71,8 @@ int probe_new(struct mg_probe **out, struct exchanges *all, const struct http_li
     return UV_ENOMEM;
   }
   probe->origin = *origin;
-  probe->peer.origin = &probe->origin;
   probe->exchange = exchange;
+  exchange->origin = &probe->origin;
   exchange->client = &probe->peer;
   exchange->message =
       (struct http_message){ &exchange->arena, &exchange->request, &exchange->request_trailers };

@@ -6,21 +6,30 @@
 
 #include "base/err.h"
 
-static int is_trusted(const struct exchanges *all, const char *ip, size_t len)
+/* How much of what a proxy says is believed. */
+enum belief {
+  BELIEF_NONE,
+  BELIEF_ADDRESS,
+  BELIEF_ALL
+};
+
+static enum belief belief_in(const struct exchanges *all, const char *ip, size_t len)
 {
+  enum belief belief = BELIEF_NONE;
   struct cidr address;
   if (cidr_parse(ip, len, &address) < 0)
-    return 0;
-  for (uint32_t i = 0; i < all->trusted_count; i++) {
-    if (cidr_contains(&all->trusted[i], &address))
-      return 1;
+    return belief;
+  for (uint32_t i = 0; i < all->trusted_count && belief < BELIEF_ALL; i++) {
+    const struct trusted_proxy *proxy = &all->trusted[i];
+    if (cidr_contains(&proxy->network, &address))
+      belief = proxy->address_only ? BELIEF_ADDRESS : BELIEF_ALL;
   }
-  return 0;
+  return belief;
 }
 
-/* Walks X-Forwarded-For from the right past trusted hops; the first other one is the client. An entry
+/* Walks the list of addresses from the right past trusted hops; the first other one is the client. An entry
  * that is no address ends the walk: nothing to the left of it can be believed. */
-static void read_forwarded_for(struct exchange *exchange, struct span list)
+static void read_addresses(struct exchange *exchange, struct span list)
 {
   const char *text = span_text(&exchange->arena, list);
   size_t end = list.len;
@@ -38,7 +47,7 @@ static void read_forwarded_for(struct exchange *exchange, struct span list)
     if (cidr_parse(text + from, to - from, &address) < 0)
       return;
     exchange->client_ip = (struct span){ list.at + (uint32_t)from, (uint32_t)(to - from) };
-    if (first == 0 || !is_trusted(exchange->all, text + from, to - from))
+    if (first == 0 || belief_in(exchange->all, text + from, to - from) == BELIEF_NONE)
       return;
     end = first - 1;
   }
@@ -60,21 +69,34 @@ static struct span first_of(const struct exchange *exchange, enum field_id id)
   return value;
 }
 
-int trust_read(struct exchange *exchange)
+/* The last field of that name: proxies add behind what came. */
+static void read_client(struct exchange *exchange)
 {
-  const struct http_origin *origin = exchange->client->origin;
+  const struct exchanges *all = exchange->all;
   const struct head *head = &exchange->request;
-  int err = text_put(&exchange->arena, origin->ip, origin->ip_len, &exchange->client_ip);
-  if (err < 0 || exchange->all->trusted_count == 0 ||
-      !is_trusted(exchange->all, origin->ip, origin->ip_len))
-    return err;
-  exchange->trusted = 1;
+  const char *name = all->address_field;
+  size_t len = all->address_field_len;
   int last = -1;
-  for (int at = head_find_id(head, FIELD_X_FORWARDED_FOR, 0); at >= 0;
-       at = head_find_id(head, FIELD_X_FORWARDED_FOR, (uint32_t)at + 1))
+  for (int at = head_find(head, &exchange->arena, name, len, 0); at >= 0;
+       at = head_find(head, &exchange->arena, name, len, (uint32_t)at + 1))
     last = at;
   if (last >= 0)
-    read_forwarded_for(exchange, head->fields[last].value);
+    read_addresses(exchange, head->fields[last].value);
+}
+
+int trust_read(struct exchange *exchange)
+{
+  const struct http_origin *origin = exchange->origin;
+  int err = text_put(&exchange->arena, origin->ip, origin->ip_len, &exchange->peer_ip);
+  exchange->client_ip = exchange->peer_ip;
+  if (err < 0 || exchange->all->trusted_count == 0)
+    return err;
+  enum belief belief = belief_in(exchange->all, origin->ip, origin->ip_len);
+  if (belief != BELIEF_NONE)
+    read_client(exchange);
+  if (belief != BELIEF_ALL)
+    return 0;
+  exchange->trusted = 1;
   exchange->forwarded_proto = first_of(exchange, FIELD_X_FORWARDED_PROTO);
   exchange->forwarded_host = first_of(exchange, FIELD_X_FORWARDED_HOST);
   struct span proto = exchange->forwarded_proto;
@@ -112,7 +134,7 @@ static int put_span(struct exchange *exchange, enum field_id id, const char *nam
 /* "what came, peer" where what came is to be kept, else the client alone. */
 static int put_forwarded_for(struct exchange *exchange)
 {
-  const struct http_origin *origin = exchange->client->origin;
+  const struct http_origin *origin = exchange->origin;
   const struct head *head = &exchange->request;
   int keep = exchange->all->config.fields & FIELDS_FORWARDED_APPEND;
   int at = keep ? head_find_id(head, FIELD_X_FORWARDED_FOR, 0) : -1;

@@ -45,9 +45,8 @@ enum field_id field_identify(const char *name, size_t len)
   return FIELD_OTHER;
 }
 
-int text_has_token(const char *value, size_t len, const char *token)
+static int has_token(const char *value, size_t len, const char *token, size_t token_len)
 {
-  size_t token_len = strlen(token);
   for (size_t at = 0; at < len;) {
     size_t end = at;
     while (end < len && value[end] != ',')
@@ -63,6 +62,38 @@ int text_has_token(const char *value, size_t len, const char *token)
     at = end + 1;
   }
   return 0;
+}
+
+int text_has_token(const char *value, size_t len, const char *token)
+{
+  return has_token(value, len, token, strlen(token));
+}
+
+unsigned text_name_oddities(const char *name, size_t len)
+{
+  enum {
+    O = NAME_OTHER
+  };
+  static const uint8_t oddities[256] = {
+    ['_'] = NAME_UNDERSCORE,
+    ['!'] = O,
+    ['#'] = O,
+    ['$'] = O,
+    ['%'] = O,
+    ['&'] = O,
+    ['\''] = O,
+    ['*'] = O,
+    ['+'] = O,
+    ['.'] = O,
+    ['^'] = O,
+    ['`'] = O,
+    ['|'] = O,
+    ['~'] = O,
+  };
+  unsigned found = 0;
+  for (size_t i = 0; i < len; i++)
+    found |= oddities[(unsigned char)name[i]];
+  return found;
 }
 
 int text_is_token(const char *text, size_t len)
@@ -226,18 +257,12 @@ static void strip_named(struct head *head, const struct buf *arena, struct span 
   const char *text = span_text(arena, value);
   for (uint32_t i = 0; i < head->count;) {
     const struct field *field = &head->fields[i];
-    char name[64];
     int guarded = field->id == FIELD_CONTENT_LENGTH || field->id == FIELD_HOST ||
-                  field->id == FIELD_CONNECTION || field->name.len >= sizeof(name);
-    if (!guarded) {
-      memcpy(name, span_text(arena, field->name), field->name.len);
-      name[field->name.len] = 0;
-      if (text_has_token(text, value.len, name)) {
-        drop(head, i);
-        continue;
-      }
-    }
-    i++;
+                  field->id == FIELD_CONNECTION;
+    if (!guarded && has_token(text, value.len, span_text(arena, field->name), field->name.len))
+      drop(head, i);
+    else
+      i++;
   }
 }
 
@@ -253,4 +278,14 @@ void head_strip_hop_by_hop(struct head *head, const struct buf *arena)
                                           FIELD_TRANSFER_ENCODING, FIELD_TE, FIELD_UPGRADE };
   for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
     head_remove_id(head, always[i]);
+}
+
+void head_strip_trailers(struct head *trailers)
+{
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < trailers->count; i++) {
+    if (trailers->fields[i].id == FIELD_OTHER)
+      trailers->fields[kept++] = trailers->fields[i];
+  }
+  trailers->count = kept;
 }

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/compiler.h"
@@ -105,16 +106,33 @@ enum field_id field_identify(const char *name, size_t len);
 int text_equal(const char *a, size_t a_len, const char *b, size_t b_len);
 /* 1 when the comma-separated `value` names `token`, without case (RFC 9110 5.6.1). */
 int text_has_token(const char *value, size_t len, const char *token);
+/* Characters that a field's name may have (RFC 9110 5.6.2) and hardly any has. A CGI behind takes them
+ * all for `-`, so that a client could pass one name off as another. */
+enum name_oddity {
+  NAME_UNDERSCORE = 1,
+  NAME_OTHER = 2 /* neither letter nor digit, `-` or `_` */
+};
+/* Bits of enum name_oddity, of a name that is a token. */
+unsigned text_name_oddities(const char *name, size_t len);
 /* RFC 9110 5.6.2. */
 int text_is_token(const char *text, size_t len);
 /* RFC 9110 5.5: no control characters but the tab. */
 int text_is_value(const char *text, size_t len);
 /* Drops what RFC 9110 7.6.1 says must not be forwarded: Connection, what it names, and its kin. */
 void head_strip_hop_by_hop(struct head *head, const struct buf *arena);
+/* Drops from trailers all that FIELD_LIST knows: framing, routing and who the client is are matters of
+ * heads alone (RFC 9110 6.5.1), and a backend may not keep the two apart. */
+void head_strip_trailers(struct head *trailers);
 
 static inline const char *span_text(const struct buf *arena, struct span span)
 {
   return span.len > 0 ? arena->data + span.at : ""; /* an arena without text has no memory */
+}
+
+/* 1: the answer has no body, whatever its head says (RFC 9110 9.3.2). */
+static inline int head_is_of_head(const struct head *head, const struct buf *arena)
+{
+  return head->method.len == 4 && memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
 }
 
 #endif

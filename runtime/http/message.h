@@ -12,8 +12,8 @@ struct http_limits {
   uint32_t head_bytes;
   uint32_t target_bytes;
   uint32_t fields;
-  uint32_t field_bytes;     /* of one line, 0: no limit of its own */
-  uint8_t drop_underscores; /* fields with `_` in their name: a CGI behind would take it for `-` */
+  uint32_t field_bytes; /* of one line, 0: no limit of its own */
+  uint8_t drop_names;   /* bits of enum name_oddity: fields with such a name are passed over */
 };
 
 /* What is parsed into: heads share the arena. */
@@ -39,7 +39,7 @@ struct http_events {
   /* Bytes of the protocol that an upgrade switched to. */
   void (*on_tunnel)(struct http_peer *peer, const char *data, size_t len);
   void (*on_tunnel_end)(struct http_peer *peer);
-  /* Client side: the connection stands, the request may be sent. */
+  /* Client side: the connection stands, the request may be sent, by the peer that is told of. */
   void (*on_ready)(struct http_peer *peer);
 };
 
@@ -55,8 +55,9 @@ struct http_ops {
   /* Stops and goes on reading the message (back-pressure). */
   void (*read)(struct http_peer *peer, int on);
   size_t (*queued)(const struct http_peer *peer);
-  /* Client side: the connection had served before and nothing of an answer has come, so that its
-   * failure says nothing about the upstream. */
+  /* Client side, when it fails: 1 where the connection had served before and nothing of an answer has
+   * come, so that the failure says nothing about the upstream; 2 where the upstream said that it has
+   * not processed the request (RFC 9113 8.7). */
   int (*is_stale)(const struct http_peer *peer);
   /* The exchange lets go: after a whole message `reuse` keeps the connection. */
   void (*release)(struct http_peer *peer, int reuse);
@@ -65,9 +66,12 @@ struct http_ops {
   void (*tunnel_end)(struct http_peer *peer);
 };
 
+struct stream;
+
 /* Where a client's connection comes from. Lives as long as the connection. */
 struct http_origin {
-  char ip[46]; /* text of the address, without a scope; "" for a unix socket */
+  const struct stream *stream; /* for what is known of its TLS */
+  char ip[46];                 /* text of the address, without a scope; "" for a unix socket */
   uint8_t ip_len;
   uint8_t tls;
   uint16_t port;
@@ -80,6 +84,7 @@ struct http_peer {
   void *owner;                      /* the exchange, from on_begin or take on until release */
   void *context;                    /* server side: what on_begin finds the table of exchanges by */
   const struct http_origin *origin; /* server side */
+  uint32_t stream_id;               /* of HTTP/2 */
 };
 
 #endif

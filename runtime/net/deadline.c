@@ -26,6 +26,8 @@ static void on_sweep(uv_timer_t *timer)
     struct deadline *deadline = LIST_ENTRY(node, struct deadline, node);
     list_remove(node);
     list_push(&self->all, node);
+    if (!deadline->at_ms || deadline->at_ms > now)
+      continue; /* one before it has said otherwise */
     deadline->at_ms = 0;
     deadline->fn(deadline);
   }

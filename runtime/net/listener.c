@@ -2,6 +2,7 @@
 #include "net/listener.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,14 +59,20 @@ static socklen_t size_of(const struct sockaddr_storage *addr)
   return addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
-static int bind_one(const struct sockaddr_storage *addr)
+/* Connections that have just ended do not keep a port of TCP; UDP would share it with anybody. */
+static int allow_reuse(int fd, int type)
+{
+  int on = type == SOCK_STREAM;
+  return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
+static int bind_one(const struct sockaddr_storage *addr, int type)
 {
   int on = 1;
-  int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = socket(addr->ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return uv_translate_sys_error(errno);
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-      setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+  if (allow_reuse(fd, type) < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
       bind(fd, (const struct sockaddr *)addr, size_of(addr)) < 0) {
     int err = uv_translate_sys_error(errno);
     close(fd);
@@ -76,15 +83,13 @@ static int bind_one(const struct sockaddr_storage *addr)
 
 /* SO_REUSEPORT would let a second gateway of the same user share a port unseen: the first socket is
  * bound without it once, to find out. */
-static int probe(const struct sockaddr_storage *addr)
+static int probe(const struct sockaddr_storage *addr, int type)
 {
-  int on = 1;
-  int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket(addr->ss_family, type | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return uv_translate_sys_error(errno);
   int err = 0;
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-      bind(fd, (const struct sockaddr *)addr, size_of(addr)) < 0)
+  if (allow_reuse(fd, type) < 0 || bind(fd, (const struct sockaddr *)addr, size_of(addr)) < 0)
     err = uv_translate_sys_error(errno);
   close(fd);
   return err;
@@ -105,21 +110,27 @@ static void close_all(int *fds, unsigned count)
     close(fds[i]);
 }
 
-static int bind_tcp(const char *address, int *fds, unsigned count)
+/* Whether `addr` can be bound. Where there is no IPv6, all addresses are those of IPv4. */
+static int probe_any(const char *address, int type, struct sockaddr_storage *addr)
+{
+  int err = probe(addr, type);
+  if (err != UV_EAFNOSUPPORT || address[0] != ':')
+    return err;
+  (void)uv_ip4_addr("0.0.0.0", parse_port(address + 1), (struct sockaddr_in *)addr);
+  return probe(addr, type);
+}
+
+static int bind_inet(const char *address, int type, int shared, int *fds, unsigned count)
 {
   struct sockaddr_storage addr;
   int port = parse_address(address, &addr);
   if (port < 0)
     return port;
-  int err = probe(&addr);
-  if (err == UV_EAFNOSUPPORT && address[0] == ':') { /* no IPv6 here */
-    (void)uv_ip4_addr("0.0.0.0", parse_port(address + 1), (struct sockaddr_in *)&addr);
-    err = probe(&addr);
-  }
-  if (err < 0)
+  int err = probe_any(address, type, &addr);
+  if (err < 0 && !(shared && err == UV_EADDRINUSE))
     return err;
   for (unsigned i = 0; i < count; i++) {
-    fds[i] = bind_one(&addr);
+    fds[i] = bind_one(&addr, type);
     err = fds[i] < 0 ? fds[i] : bound_port(fds[i], &addr); /* the others get its port */
     if (err < 0) {
       close_all(fds, fds[i] < 0 ? i : i + 1);
@@ -162,7 +173,14 @@ int listener_bind(const char *address, int *fds, unsigned count)
 {
   if (strncmp(address, "unix:", 5) == 0)
     return bind_unix(address + 5, fds, count);
-  return bind_tcp(address, fds, count);
+  return bind_inet(address, SOCK_STREAM, 0, fds, count);
+}
+
+int listener_bind_port(uint16_t port, int type, int shared, int *fds, unsigned count)
+{
+  char address[8];
+  (void)snprintf(address, sizeof(address), ":%u", port);
+  return bind_inet(address, type, shared, fds, count);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -204,6 +222,8 @@ int listener_open(struct listener **out, uv_loop_t *loop, int fd,
   self->data = data;
   self->kind = kind;
   err = pipe ? uv_pipe_open(&self->pipe, fd) : uv_tcp_open(&self->tcp, fd);
+  if (err == 0 && !pipe)
+    (void)uv_tcp_nodelay(&self->tcp, 1); /* what it accepts has it too: a call less for each */
   if (err < 0)
     close(fd);
   if (err == 0)

@@ -26,6 +26,9 @@ struct listener {
  * port by SO_REUSEPORT, a unix socket is one that all share. Returns the port (0 for unix) or an error;
  * `fds` are the caller's. */
 MG_MUST_USE int listener_bind(const char *address, int *fds, unsigned count);
+/* The same for a port of all addresses; `type` is SOCK_STREAM or SOCK_DGRAM. `shared`: beside sockets of
+ * this process that have it already. */
+MG_MUST_USE int listener_bind_port(uint16_t port, int type, int shared, int *fds, unsigned count);
 /* Takes `fd` over, in failure too. */
 MG_MUST_USE int listener_open(struct listener **out, uv_loop_t *loop, int fd,
                               void (*on_connection)(struct listener *listener), void *data,

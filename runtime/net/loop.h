@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "net/deadline.h"
+#include "net/turn.h"
 
 enum {
   LOOP_READ_BYTES = 262144,
@@ -17,6 +18,7 @@ struct net_loop {
   uv_loop_t *uv;
   uv_buf_t read_buf; /* valid until the read callback returns */
   struct deadlines deadlines;
+  struct turns turns;
   /* Memory for the next connection that gathers a write: most give it back within the same turn, so
    * that idle connections hold none and busy ones do not ask the heap. */
   struct buf spare;

@@ -2,13 +2,14 @@
 #include "net/proxy_protocol.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 
 /* Version 1: "PROXY TCP6 " and the longest of all else it may hold, with CRLF. */
 enum {
-  LINE_MAX_BYTES = 107
+  LINE_MAX_BYTES = PROXY_PROTOCOL_LINE_BYTES - 1
 };
 
 enum {
@@ -170,4 +171,17 @@ int proxy_protocol_parse(const char *data, size_t len, struct proxy_header *head
   if (memcmp(data, "PROXY ", seen) != 0)
     return ERR_BAD_PROXY_HEADER;
   return seen < 6 ? 0 : parse_v1(data, len, header);
+}
+
+size_t proxy_protocol_write(struct proxy_end source, struct proxy_end destination,
+                            char line[PROXY_PROTOCOL_LINE_BYTES])
+{
+  int is_v6 = strchr(source.ip, ':') != NULL;
+  if (source.ip[0] && destination.ip[0] && is_v6 == (strchr(destination.ip, ':') != NULL)) {
+    int len = snprintf(line, PROXY_PROTOCOL_LINE_BYTES, "PROXY TCP%d %s %s %u %u\r\n",
+                       is_v6 ? 6 : 4, source.ip, destination.ip, source.port, destination.port);
+    if (len < PROXY_PROTOCOL_LINE_BYTES)
+      return (size_t)len;
+  }
+  return (size_t)snprintf(line, PROXY_PROTOCOL_LINE_BYTES, "PROXY UNKNOWN\r\n");
 }

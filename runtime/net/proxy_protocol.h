@@ -13,7 +13,8 @@
 
 /* A header is never longer: 16 bytes, addresses and TLVs. Longer ones are refused. */
 enum {
-  PROXY_PROTOCOL_MAX_BYTES = 4096
+  PROXY_PROTOCOL_MAX_BYTES = 4096,
+  PROXY_PROTOCOL_LINE_BYTES = 108 /* of version 1, with a final NUL */
 };
 
 union proxy_address {
@@ -32,5 +33,14 @@ struct proxy_header {
 /* Reads a header at the start of `data`. Returns its length, 0 when more bytes are needed, or
  * ERR_BAD_PROXY_HEADER. Calling it again with the same bytes and more behind them is how to go on. */
 MG_MUST_USE int proxy_protocol_parse(const char *data, size_t len, struct proxy_header *header);
+/* One end of a connection: the text of its address ("": it has none) and its port. */
+struct proxy_end {
+  const char *ip;
+  uint16_t port;
+};
+/* Writes a header of version 1 and a NUL; returns its length. It says UNKNOWN of ends that are not of
+ * one family. */
+size_t proxy_protocol_write(struct proxy_end source, struct proxy_end destination,
+                            char line[PROXY_PROTOCOL_LINE_BYTES]);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/stream.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -63,31 +64,32 @@ static void on_closed(uv_handle_t *handle)
   stream->events->on_closed(stream);
   if (filter)
     filter->free(filter_data);
+  free(stream);
 }
 
-static int init_common(struct stream *stream, const struct stream_events *events,
-                       uv_buf_t *read_buf)
+int stream_new(struct stream **out, uv_loop_t *loop, enum stream_kind kind,
+               const struct stream_events *events, void *owner, uv_buf_t *read_buf)
 {
+  struct stream *stream = calloc(1, sizeof(*stream));
+  if (!stream)
+    return UV_ENOMEM;
+  int err =
+      kind == STREAM_PIPE ? uv_pipe_init(loop, &stream->pipe, 0) : uv_tcp_init(loop, &stream->tcp);
+  if (err < 0) {
+    free(stream);
+    return err;
+  }
   stream->handle.data = stream;
-  stream->events = events;
   stream->read_buf = read_buf;
+  stream_give(stream, events, owner);
+  *out = stream;
   return 0;
 }
 
-int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
-                uv_buf_t *read_buf)
+void stream_give(struct stream *stream, const struct stream_events *events, void *owner)
 {
-  memset(stream, 0, sizeof(*stream));
-  int err = uv_tcp_init(loop, &stream->tcp);
-  return err < 0 ? err : init_common(stream, events, read_buf);
-}
-
-int stream_init_pipe(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
-                     uv_buf_t *read_buf)
-{
-  memset(stream, 0, sizeof(*stream));
-  int err = uv_pipe_init(loop, &stream->pipe, 0);
-  return err < 0 ? err : init_common(stream, events, read_buf);
+  stream->events = events;
+  stream->owner = owner;
 }
 
 int stream_accept(struct stream *stream, uv_stream_t *listener)
@@ -96,8 +98,6 @@ int stream_accept(struct stream *stream, uv_stream_t *listener)
   if (err < 0)
     return err;
   stream->state = STREAM_OPEN;
-  if (stream->uv.type == UV_TCP)
-    (void)uv_tcp_nodelay(&stream->tcp, 1); /* only a matter of speed */
   return 0;
 }
 
@@ -109,7 +109,7 @@ static void on_connected(uv_connect_t *request, int err)
   if (err == 0) {
     stream->state = STREAM_OPEN;
     if (stream->uv.type == UV_TCP)
-      (void)uv_tcp_nodelay(&stream->tcp, 1); /* as above */
+      (void)uv_tcp_nodelay(&stream->tcp, 1); /* only a matter of speed */
   }
   stream->events->on_open(stream, err);
 }
@@ -165,7 +165,7 @@ void stream_read(struct stream *stream, int on)
 static void on_shutdown(uv_shutdown_t *request, int err)
 {
   struct stream *stream = request->handle->data;
-  if (err < 0 || !stream->lingering || stream->ended)
+  if (err < 0 || stream->ended)
     stream_close(stream);
 }
 
@@ -177,8 +177,8 @@ static void start_shutdown(struct stream *stream)
     if (stream->flying || stream->state == STREAM_CLOSING)
       return; /* on_written comes back here */
   }
-  if (uv_shutdown(&stream->closing, &stream->uv, on_shutdown) < 0)
-    stream_close(stream);
+  if (!stream->lingering || uv_shutdown(&stream->closing, &stream->uv, on_shutdown) < 0)
+    stream_close(stream); /* the system sends what has been written, and then FIN */
 }
 
 static void fly(struct stream *stream);

@@ -2,7 +2,7 @@
 /* A byte stream over a socket, plain or through a filter (TLS). Reads arrive in the loop's one shared
  * buffer; writes are tried at once and only what the kernel does not take is copied and queued.
  *
- * CONNECTING -> OPEN -> CLOSING -> closed. The owner's memory lives until on_closed. */
+ * CONNECTING -> OPEN -> CLOSING -> closed. A stream frees itself after its owner's on_closed. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -36,6 +36,11 @@ struct stream_filter {
   void (*free)(void *filter_data);         /* after the owner's on_closed */
 };
 
+enum stream_kind {
+  STREAM_TCP,
+  STREAM_PIPE /* a unix socket */
+};
+
 enum stream_state {
   STREAM_CONNECTING,
   STREAM_OPEN,
@@ -49,10 +54,13 @@ struct stream {
     uv_tcp_t tcp;
     uv_pipe_t pipe;
   };
-  uv_connect_t connecting;
-  uv_write_t writing;
-  uv_shutdown_t closing;
+  union { /* only one of them at a time: idle connections are many */
+    uv_connect_t connecting;
+    uv_write_t writing;
+    uv_shutdown_t closing;
+  };
   const struct stream_events *events;
+  void *owner;                        /* of `events` */
   const struct stream_filter *filter; /* NULL: plain */
   void *filter_data;
   uv_buf_t *read_buf;   /* the loop's shared buffer, borrowed */
@@ -67,18 +75,17 @@ struct stream {
   uint8_t lingering; /* after FIN go on reading until the peer ends */
 };
 
-/* `stream` is embedded in an object that lives until on_closed. */
-int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
-                uv_buf_t *read_buf);
-/* As stream_init, for a unix socket. */
-int stream_init_pipe(struct stream *stream, uv_loop_t *loop, const struct stream_events *events,
-                     uv_buf_t *read_buf);
+/* From here on the stream is the loop's: it goes by stream_close and its kin alone. */
+int stream_new(struct stream **out, uv_loop_t *loop, enum stream_kind kind,
+               const struct stream_events *events, void *owner, uv_buf_t *read_buf);
+/* From now on somebody else is told. */
+void stream_give(struct stream *stream, const struct stream_events *events, void *owner);
 /* Takes a connection from a listening socket. */
 int stream_accept(struct stream *stream, uv_stream_t *listener);
 int stream_connect(struct stream *stream, const struct sockaddr *addr);
 /* As stream_connect, to the unix socket at `path`. */
 int stream_connect_pipe(struct stream *stream, const char *path);
-/* Takes over a connected unix socket or pipe, in failure too; the stream is one of stream_init_pipe. */
+/* Takes over a connected unix socket or pipe, in failure too; the stream is a STREAM_PIPE. */
 int stream_open(struct stream *stream, int fd);
 /* Starts the filter on an open stream; on_open comes when its handshake is done. */
 int stream_start_filter(struct stream *stream, const struct stream_filter *filter, void *data);

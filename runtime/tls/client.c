@@ -15,8 +15,17 @@ struct tls_client_config {
   struct mg_certificate *certificate;
   char *sni;    /* NULL: none */
   char *expect; /* name to find in the certificate; NULL: any */
+  struct tls_suites suites;
+  mbedtls_ssl_session kept; /* what the next connection resumes, if `has_kept` */
+  uint64_t verified_ms;     /* when certificates were last exchanged, of the loop's clock */
   int depth;
   unsigned references; /* of one thread */
+  uint8_t has_kept;
+};
+
+/* A session that is resumed over and over would never see what became of the upstream's certificate. */
+enum {
+  RESUME_MOST_MS = 3600 * 1000
 };
 
 /* mbedTLS compares the name that was sent; another one is compared once the handshake is done. */
@@ -38,17 +47,70 @@ static int on_verify(void *data, mbedtls_x509_crt *certificate, int depth, uint3
   return 0;
 }
 
-static int on_handshake(struct tls_session *session)
+static int verify_name(struct tls_session *session, const struct tls_client_config *self)
 {
-  const struct tls_client_config *self = session->owner;
-  if (!self->expect || !expects_another(self))
-    return 0;
   /* Verification wants it writable and does not write. */
   mbedtls_x509_crt *peer = (mbedtls_x509_crt *)(uintptr_t)mbedtls_ssl_get_peer_cert(&session->ssl);
   if (!peer)
     return MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
-  return mbedtls_x509_crt_verify(peer, tls_trust_chain(self->trust), NULL, self->expect,
-                                 &session->faults, NULL, NULL);
+  return mbedtls_x509_crt_verify(peer, tls_trust_chain(self->trust), tls_trust_crl(self->trust),
+                                 self->expect, &session->faults, NULL, NULL);
+}
+
+static void forget(struct tls_client_config *self)
+{
+  if (self->has_kept)
+    mbedtls_ssl_session_free(&self->kept);
+  self->has_kept = 0;
+}
+
+static void keep(struct tls_session *session)
+{
+  struct tls_client_config *self = session->owner;
+  mbedtls_ssl_session fresh;
+  mbedtls_ssl_session_init(&fresh);
+  if (mbedtls_ssl_get_session(&session->ssl, &fresh) != 0) {
+    mbedtls_ssl_session_free(&fresh);
+    return;
+  }
+  forget(self);
+  self->kept = fresh;
+  self->has_kept = 1;
+}
+
+static uint64_t now_ms(const struct tls_session *session)
+{
+  return uv_now(session->stream->uv.loop);
+}
+
+/* What is resumed was verified by this very configuration. */
+static int on_handshake(struct tls_session *session)
+{
+  struct tls_client_config *self = session->owner;
+  if (session->full && self->expect && expects_another(self)) {
+    int code = verify_name(session, self);
+    if (code != 0)
+      return code;
+  }
+  if (session->full)
+    self->verified_ms = now_ms(session);
+  if (mbedtls_ssl_get_version_number(&session->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+    keep(session);
+  return 0;
+}
+
+static void on_failure(struct tls_session *session)
+{
+  forget(session->owner);
+}
+
+static void resume(struct tls_session *session, struct tls_client_config *self)
+{
+  if (!self->has_kept)
+    return;
+  if (now_ms(session) - self->verified_ms > RESUME_MOST_MS ||
+      mbedtls_ssl_set_session(&session->ssl, &self->kept) != 0)
+    forget(self);
 }
 
 struct tls_client_config *tls_client_config_ref(struct tls_client_config *config)
@@ -61,6 +123,7 @@ void tls_client_config_unref(struct tls_client_config *config)
 {
   if (--config->references > 0)
     return;
+  forget(config);
   mbedtls_ssl_config_free(&config->config);
   mg_certificate_unref(config->certificate);
   tls_trust_unref(config->trust);
@@ -74,7 +137,9 @@ static void release(void *owner)
   tls_client_config_unref(owner);
 }
 
-static const struct tls_side side = { .on_handshake = on_handshake, .release = release };
+static const struct tls_side side = {
+  .on_handshake = on_handshake, .on_ticket = keep, .on_failure = on_failure, .release = release
+};
 
 /* RFC 6066 3: an address is no server name. */
 static int is_address(const char *name)
@@ -103,19 +168,32 @@ static int copy_names(struct tls_client_config *self, const struct tls_client_se
   return 0;
 }
 
+static int read_suites(struct tls_client_config *self, const struct tls_client_settings *settings)
+{
+  char unknown[1];
+  int err = tls_suites_read(&self->suites, settings->suites, unknown, sizeof(unknown));
+  return err < 0 ? err : tls_groups_read(&self->suites, NULL, unknown, sizeof(unknown));
+}
+
 static int configure(struct tls_client_config *self, const struct tls_client_settings *settings)
 {
   mbedtls_ssl_config *config = &self->config;
-  int err = tls_context_configure(self->context, config, MBEDTLS_SSL_IS_CLIENT,
-                                  settings->min_version, settings->max_version, settings->alpn);
+  const struct tls_common common = { .min_version = settings->min_version,
+                                     .max_version = settings->max_version,
+                                     .alpn = settings->alpn,
+                                     .suites = &self->suites };
+  int err = read_suites(self, settings);
+  if (err == 0)
+    err = tls_context_configure(self->context, config, MBEDTLS_SSL_IS_CLIENT, &common);
   if (err < 0)
     return err;
-  mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+  mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+      config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
   mbedtls_ssl_conf_authmode(config, settings->verify ? MBEDTLS_SSL_VERIFY_REQUIRED
                                                      : MBEDTLS_SSL_VERIFY_NONE);
   if (settings->verify) {
     self->trust = tls_trust_ref(settings->trust);
-    mbedtls_ssl_conf_ca_chain(config, tls_trust_chain(self->trust), NULL);
+    mbedtls_ssl_conf_ca_chain(config, tls_trust_chain(self->trust), tls_trust_crl(self->trust));
     mbedtls_ssl_conf_verify(config, on_verify, self);
   }
   if (!settings->certificate)
@@ -153,15 +231,16 @@ int tls_client_start(struct stream *stream, void *config)
 {
   struct tls_client_config *self = config;
   struct tls_session *session = NULL;
-  int err = tls_session_new(&session, stream, self->context, &self->config, &side,
-                            tls_client_config_ref(self));
+  int err = tls_session_new(&session, stream, self->context, &side, tls_client_config_ref(self));
   if (err < 0)
     return err;
   /* NULL says that no name is to be compared, which mbedTLS wants to hear. */
-  if (mbedtls_ssl_set_hostname(&session->ssl, self->sni) != 0 ||
+  if (tls_session_set_up(session, &self->config) < 0 ||
+      mbedtls_ssl_set_hostname(&session->ssl, self->sni) != 0 ||
       (self->sni && !(session->name = strdup(self->sni)))) {
     tls_session_free(session);
     return UV_ENOMEM;
   }
+  resume(session, self);
   return stream_start_filter(stream, &tls_filter, session);
 }

@@ -16,17 +16,20 @@ struct tls_client_settings {
   const char *const *alpn;            /* as of tls_server_settings; kept */
   int min_version;                    /* 12, 13, or 0 for the default */
   int max_version;
+  const char *suites; /* as of tls_server_settings */
 };
 
 struct tls_client_config;
 
-/* One worker's. ERR_TLS_CONFIG: verify without trust, a bad version, a name that is too long. */
+/* One worker's. It keeps the last session, which the next connection resumes, within an hour of the
+ * last look at the upstream's certificate; no other configuration sees it. ERR_TLS_CONFIG: verify
+ * without trust, a bad version, a name that is too long. */
 int tls_client_config_new(struct tls_client_config **out, struct tls_context *context,
                           const struct tls_client_settings *settings);
 struct tls_client_config *tls_client_config_ref(struct tls_client_config *config);
 void tls_client_config_unref(struct tls_client_config *config);
 /* Starts the handshake on a connected stream; on_open tells how it went. Of the kind that
- * h1_client_config.secure wants, `config` being its secure_data, a struct tls_client_config. */
+ * dial_target.secure wants, `config` being its secure_data, a struct tls_client_config. */
 MG_MUST_USE int tls_client_start(struct stream *stream, void *config);
 
 #endif

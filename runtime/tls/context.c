@@ -8,44 +8,7 @@
 #include <psa/crypto.h>
 
 #include "base/err.h"
-
-/* In the order of preference: forward secrecy and AEAD only, ECDSA before RSA, AES before ChaCha20. */
-#define SUITE_LIST(X)                                                                              \
-  X(MBEDTLS_TLS1_3_AES_128_GCM_SHA256, "TLS_AES_128_GCM_SHA256")                                   \
-  X(MBEDTLS_TLS1_3_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384")                                   \
-  X(MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, "TLS_CHACHA20_POLY1305_SHA256")                       \
-  X(MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256")              \
-  X(MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "ECDHE-RSA-AES128-GCM-SHA256")                  \
-  X(MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384")              \
-  X(MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-AES256-GCM-SHA384")                  \
-  X(MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-ECDSA-CHACHA20-POLY1305")        \
-  X(MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-RSA-CHACHA20-POLY1305")
-
-static const int suites[] = {
-#define X(id, name) id,
-  SUITE_LIST(X)
-#undef X
-      0
-};
-
-static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-                                   MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
-                                   MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
-                                   MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
-                                   MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
-
-const char *tls_suite_name(int id)
-{
-  switch (id) {
-#define X(suite, name)                                                                             \
-  case suite:                                                                                      \
-    return name;
-    SUITE_LIST(X)
-#undef X
-  default:
-    return NULL;
-  }
-}
+#include "tls/records.h"
 
 void tls_error_text(int code, char *text, size_t size)
 {
@@ -53,9 +16,8 @@ void tls_error_text(int code, char *text, size_t size)
 }
 
 /* Runs what waited when this turn of the loop began; what is put back meanwhile waits for the next. */
-static void on_resuming(uv_idle_t *idle)
+static void resume_readers(struct tls_context *self)
 {
-  struct tls_context *self = idle->data;
   struct list now;
   list_init(&now);
   while (!list_empty(&self->waiting)) {
@@ -69,15 +31,54 @@ static void on_resuming(uv_idle_t *idle)
     list_remove(node);
     waiter->resume(waiter);
   }
-  if (list_empty(&self->waiting))
+}
+
+static void on_resuming(uv_idle_t *idle)
+{
+  struct tls_context *self = idle->data;
+  self->stepped = 0;
+  resume_readers(self);
+  struct list *queue = list_empty(&self->shaking) ? &self->starting : &self->shaking;
+  if (!list_empty(queue)) {
+    struct list *node = queue->prev; /* the longest there */
+    struct tls_waiter *waiter = LIST_ENTRY(node, struct tls_waiter, node);
+    list_remove(node);
+    self->stepped = 1;
+    waiter->resume(waiter);
+  }
+  if (!self->stepped && list_empty(&self->waiting))
     (void)uv_idle_stop(idle); /* always 0 */
+}
+
+static void put(struct tls_context *self, struct list *queue, struct tls_waiter *waiter)
+{
+  list_remove(&waiter->node);
+  list_push(queue, &waiter->node);
+  (void)uv_idle_start(&self->resuming, on_resuming); /* 0: there is a callback */
 }
 
 void tls_context_resume(struct tls_context *self, struct tls_waiter *waiter)
 {
-  list_remove(&waiter->node);
-  list_push(&self->waiting, &waiter->node);
-  (void)uv_idle_start(&self->resuming, on_resuming); /* 0: there is a callback */
+  put(self, &self->waiting, waiter);
+}
+
+void tls_context_queue(struct tls_context *self, struct tls_waiter *waiter, int has_begun)
+{
+  put(self, has_begun ? &self->shaking : &self->starting, waiter);
+}
+
+int tls_context_may_step(struct tls_context *self)
+{
+  if (self->stepped || !list_empty(&self->shaking) || !list_empty(&self->starting))
+    return 0;
+  self->stepped = 1;
+  (void)uv_idle_start(&self->resuming, on_resuming); /* as above: it ends the turn */
+  return 1;
+}
+
+void tls_context_log_keys(struct tls_context *self, int file)
+{
+  self->keylog = file;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -86,6 +87,7 @@ static void on_closed(uv_handle_t *handle)
   mbedtls_ctr_drbg_free(&self->random);
   mbedtls_entropy_free(&self->entropy);
   buf_fini(&self->out);
+  records_free(self);
   free(self);
 }
 
@@ -95,6 +97,9 @@ int tls_context_open(struct tls_context **out, uv_loop_t *loop)
   if (!self)
     return UV_ENOMEM;
   list_init(&self->waiting);
+  list_init(&self->starting);
+  list_init(&self->shaking);
+  self->keylog = -1;
   mbedtls_entropy_init(&self->entropy);
   mbedtls_ctr_drbg_init(&self->random);
   /* TLS 1.3 of mbedTLS stands on PSA, which is the process's; doing it again does nothing. */
@@ -129,12 +134,12 @@ static int version_of(int version, mbedtls_ssl_protocol_version otherwise,
 }
 
 int tls_context_configure(struct tls_context *self, mbedtls_ssl_config *config, int endpoint,
-                          int min_version, int max_version, const char *const *alpn)
+                          const struct tls_common *common)
 {
   mbedtls_ssl_protocol_version least;
   mbedtls_ssl_protocol_version most;
-  if (version_of(min_version, MBEDTLS_SSL_VERSION_TLS1_2, &least) < 0 ||
-      version_of(max_version, MBEDTLS_SSL_VERSION_TLS1_3, &most) < 0 || least > most)
+  if (version_of(common->min_version, MBEDTLS_SSL_VERSION_TLS1_2, &least) < 0 ||
+      version_of(common->max_version, MBEDTLS_SSL_VERSION_TLS1_3, &most) < 0 || least > most)
     return ERR_TLS_CONFIG;
   if (mbedtls_ssl_config_defaults(config, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
                                   MBEDTLS_SSL_PRESET_DEFAULT) != 0)
@@ -142,10 +147,13 @@ int tls_context_configure(struct tls_context *self, mbedtls_ssl_config *config, 
   mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &self->random);
   mbedtls_ssl_conf_min_tls_version(config, least);
   mbedtls_ssl_conf_max_tls_version(config, most);
-  mbedtls_ssl_conf_ciphersuites(config, suites);
-  mbedtls_ssl_conf_groups(config, groups);
+  mbedtls_ssl_conf_ciphersuites(config, common->suites->ids);
+  mbedtls_ssl_conf_groups(config, common->suites->groups);
+  mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+  /* A resumed session has a secret of its own too: PSK alone would not. */
+  mbedtls_ssl_conf_tls13_key_exchange_modes(config,
+                                            MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
   /* mbedTLS takes the list as it is and does not write to it. */
-  if (alpn && mbedtls_ssl_conf_alpn_protocols(config, (const char **)(uintptr_t)alpn) != 0)
-    return ERR_TLS_CONFIG;
-  return 0;
+  const char **alpn = (const char **)(uintptr_t)common->alpn;
+  return alpn && mbedtls_ssl_conf_alpn_protocols(config, alpn) != 0 ? ERR_TLS_CONFIG : 0;
 }

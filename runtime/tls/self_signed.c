@@ -62,7 +62,7 @@ static int describe(struct maker *maker, const char *name)
   mbedtls_x509write_crt_set_issuer_key(writer, &maker->key);
   mbedtls_x509write_crt_set_md_alg(writer, MBEDTLS_MD_SHA256);
   int err = mbedtls_ctr_drbg_random(&maker->random, serial, sizeof(serial));
-  serial[0] &= 0x7f; /* RFC 5280 4.1.2.2: a positive number */
+  serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40); /* positive, and no zeroes before it */
   if (err == 0)
     err = mbedtls_x509write_crt_set_serial_raw(writer, serial, sizeof(serial));
   if (err == 0)

@@ -1,53 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "upstream/pool.h"
-
-#include <stdio.h>
+/* Connections to endpoints: kept, shared over HTTP/2, or made. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "base/err.h"
+#include "base/log.h"
+#include "http/h1/client.h"
+#include "tls/facts.h"
+#include "upstream/internal.h"
 
 enum {
-  IDLE_PER_ENDPOINT = 320,
-  IDLE_MS = 60000,
-  TUNNEL_MS = 3600000,
-  ENDPOINTS_MAX = 1 << 20,
-  BUCKETS = 4096,
-  REUSE_MS = 600000,
-  NAME_BYTES = 128 /* "unix:" and a path, or an address and a port */
-};
-
-static const char UNIX[] = "unix:";
-
-struct endpoint {
-  struct pool *pool;
-  struct sockaddr_storage addr;
-  int (*secure)(struct stream *stream, void *data);
-  void *secure_data;
-  struct list idle;
-  struct list node;       /* of pool->released, while nobody has its number */
-  struct endpoint *chain; /* the next one with that hash */
-  uint64_t released_ms;
-  uint32_t number;
-  uint32_t uses;
-  uint32_t open_count;
-  uint32_t idle_count;
-  char name[NAME_BYTES];
-};
-
-struct pool {
-  struct net_loop *loop;
-  struct stats *stats;
-  struct endpoint **endpoints;
-  struct endpoint *buckets[BUCKETS];
-  struct list released; /* the longest ago last */
-  struct pool_config config;
-  uint32_t count;
-  uint32_t cap;
-  uint32_t open_count;
-  uint32_t idle_count;
-  uint8_t draining;
+  ANSWER_HEAD_BYTES = 64 * 1024,
+  H2_STREAMS = 100, /* that a connection is taken to let open: RFC 9113 6.5.2 asks for no less */
+  H2_WAITERS_MAX = H2_STREAMS,
+  H2_WINDOW_BYTES = 256 * 1024,
+  H2_CONNECTION_WINDOW_BYTES = 4 << 20,
+  H2_TABLE_BYTES = 4096
 };
 
 static void tell(const struct pool *pool)
@@ -56,37 +24,45 @@ static void tell(const struct pool *pool)
   stat_set(pool->stats, STAT_UPSTREAM_IDLE, pool->idle_count);
 }
 
+static void count_idle(struct endpoint *endpoint, int by)
+{
+  endpoint->idle_count += (uint32_t)by;
+  endpoint->pool->idle_count += (uint32_t)by;
+  tell(endpoint->pool);
+}
+
 static void leave(struct endpoint *endpoint, struct h1_client *client)
 {
   if (list_empty(&client->pool_node))
     return;
   list_remove(&client->pool_node);
-  endpoint->idle_count--;
-  endpoint->pool->idle_count--;
-  tell(endpoint->pool);
+  count_idle(endpoint, -1);
 }
 
-/* Whether the connection has had all the requests, or the time, that it may have. */
-static int is_spent(const struct pool *pool, const struct h1_client *client)
+/* Whether a connection has had all the requests, or the time, that it may have. */
+static int is_spent(const struct pool *pool, uint32_t served, uint64_t opened_ms)
 {
   const struct pool_config *config = &pool->config;
-  return (config->requests > 0 && client->served >= config->requests) ||
-         (config->life_ms > 0 && uv_now(pool->loop->uv) - client->opened_ms >= config->life_ms);
+  return (config->requests > 0 && served >= config->requests) ||
+         (config->life_ms > 0 && uv_now(pool->loop->uv) - opened_ms >= config->life_ms);
+}
+
+/* Whether a connection that has nothing to do is one more than are kept. */
+static int is_unwanted(const struct endpoint *endpoint)
+{
+  const struct pool *pool = endpoint->pool;
+  return pool->draining || endpoint->uses == 0 || endpoint->idle_count >= pool->config.idle_count;
 }
 
 static void on_idle(struct h1_client *client)
 {
   struct endpoint *endpoint = client->pool;
-  const struct pool *pool = endpoint->pool;
-  if (pool->draining || endpoint->uses == 0 || endpoint->idle_count >= pool->config.idle_count ||
-      is_spent(pool, client)) {
+  if (is_unwanted(endpoint) || is_spent(endpoint->pool, client->served, client->opened_ms)) {
     h1_client_close(client);
     return;
   }
   list_push(&endpoint->idle, &client->pool_node);
-  endpoint->idle_count++;
-  endpoint->pool->idle_count++;
-  tell(endpoint->pool);
+  count_idle(endpoint, 1);
 }
 
 static void on_leave(struct h1_client *client)
@@ -94,212 +70,92 @@ static void on_leave(struct h1_client *client)
   leave(client->pool, client);
 }
 
+static void count_open(struct endpoint *endpoint, int by)
+{
+  endpoint->open_count += (uint32_t)by;
+  endpoint->pool->open_count += (uint32_t)by;
+  tell(endpoint->pool);
+}
+
 static void on_gone(struct h1_client *client)
 {
-  struct endpoint *endpoint = client->pool;
-  endpoint->open_count--;
-  endpoint->pool->open_count--;
-  tell(endpoint->pool);
+  count_open(client->pool, -1);
 }
 
 static const struct h1_client_owner owner = { on_idle, on_leave, on_gone };
 
-int pool_new(struct pool **out, struct net_loop *loop, struct stats *stats)
+/* Nobody waits for room: where there is none, another connection is made. How much there is on the next
+ * one, before it says so itself, is known from the last. */
+static void on_link_room(struct h2_client *client, uint32_t streams)
 {
-  struct pool *pool = calloc(1, sizeof(*pool));
-  if (!pool)
-    return UV_ENOMEM;
-  pool->loop = loop;
-  pool->stats = stats;
-  list_init(&pool->released);
-  pool->config = (struct pool_config){ .idle_count = IDLE_PER_ENDPOINT,
-                                       .idle_ms = IDLE_MS,
-                                       .tunnel_ms = TUNNEL_MS };
-  *out = pool;
-  return 0;
+  const struct h2_link *link = h2_client_data(client);
+  link->endpoint->streams = streams;
 }
 
-void pool_configure(struct pool *pool, const struct pool_config *config)
+static void set_idle(struct h2_link *link, int is_idle)
 {
-  pool->config = *config;
+  if (link->is_idle == is_idle)
+    return;
+  link->is_idle = (uint8_t)is_idle;
+  count_idle(link->endpoint, is_idle ? 1 : -1);
 }
 
-static void close_idle(struct endpoint *endpoint)
+static void on_link_use(struct h2_client *client, int is_idle)
+{
+  struct h2_link *link = h2_client_data(client);
+  if (is_idle && is_unwanted(link->endpoint))
+    h2_client_leave(client);
+  else
+    set_idle(link, is_idle);
+}
+
+static void on_link_limit(struct h2_client *client, enum limit limit)
+{
+  const struct h2_link *link = h2_client_data(client);
+  stats_limit(link->endpoint->pool->stats, limit);
+  log_warn("limit_exceeded", "limit", limit_name(limit), "endpoint", link->endpoint->name);
+}
+
+static void on_link_leave(struct h2_client *client)
+{
+  struct h2_link *link = h2_client_data(client);
+  list_remove(&link->node);
+}
+
+static void on_link_gone(struct h2_client *client)
+{
+  struct h2_link *link = h2_client_data(client);
+  set_idle(link, 0);
+  list_remove(&link->pool_node);
+  count_open(link->endpoint, -1);
+  free(link);
+}
+
+static const struct h2_client_owner link_owner = { on_link_room, on_link_use, on_link_limit,
+                                                   on_link_leave, on_link_gone };
+
+void endpoint_close_idle(struct endpoint *endpoint)
 {
   while (!list_empty(&endpoint->idle)) {
     struct h1_client *client = LIST_ENTRY(endpoint->idle.next, struct h1_client, pool_node);
     leave(endpoint, client);
     h1_client_close(client);
   }
+  while (!list_empty(&endpoint->links)) /* each leaves the list */
+    h2_client_leave(LIST_ENTRY(endpoint->links.next, struct h2_link, node)->client);
 }
 
-void pool_drain(struct pool *pool)
+static struct http_client_config config_of(const struct endpoint *endpoint,
+                                           const struct pool_request *request)
 {
-  pool->draining = 1;
-  for (uint32_t i = 0; i < pool->count; i++)
-    close_idle(pool->endpoints[i]);
-}
-
-void pool_free(struct pool *pool)
-{
-  for (uint32_t i = 0; i < pool->count; i++)
-    free(pool->endpoints[i]);
-  free(pool->endpoints);
-  free(pool);
-}
-
-static int is_unix(const char *address)
-{
-  return strncmp(address, UNIX, sizeof(UNIX) - 1) == 0;
-}
-
-static int parse_path(const char *path, struct sockaddr_un *out)
-{
-  size_t len = strlen(path);
-  if (path[0] != '/' || len >= sizeof(out->sun_path))
-    return UV_EINVAL;
-  out->sun_family = AF_UNIX;
-  memcpy(out->sun_path, path, len + 1);
-  return 0;
-}
-
-static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *out)
-{
-  if (is_unix(address))
-    return parse_path(address + sizeof(UNIX) - 1, (struct sockaddr_un *)out);
-  int err = uv_ip4_addr(address, port, (struct sockaddr_in *)out);
-  return err < 0 ? uv_ip6_addr(address, port, (struct sockaddr_in6 *)out) : 0;
-}
-
-static int grow(struct pool *pool)
-{
-  if (pool->count < pool->cap)
-    return 0;
-  uint32_t cap = pool->cap ? pool->cap * 2 : 16;
-  if (cap > ENDPOINTS_MAX)
-    return ERR_LIMIT;
-  struct endpoint **endpoints = realloc(pool->endpoints, cap * sizeof(struct endpoint *));
-  if (!endpoints)
-    return UV_ENOMEM;
-  pool->endpoints = endpoints;
-  pool->cap = cap;
-  return 0;
-}
-
-/* FNV-1a, over the name and the TLS that goes with it. */
-static struct endpoint **bucket_of(struct pool *pool, const char *name, const void *secure_data)
-{
-  uint64_t hash = 14695981039346656037u ^ (uint64_t)(uintptr_t)secure_data;
-  for (; *name; name++)
-    hash = (hash ^ (unsigned char)*name) * 1099511628211u;
-  return &pool->buckets[(hash ^ hash >> 32) % BUCKETS];
-}
-
-static struct endpoint *find(struct pool *pool, const char *name, const void *secure_data)
-{
-  struct endpoint *endpoint = *bucket_of(pool, name, secure_data);
-  while (endpoint && (endpoint->secure_data != secure_data || strcmp(endpoint->name, name) != 0))
-    endpoint = endpoint->chain;
-  return endpoint;
-}
-
-static void unchain(struct pool *pool, struct endpoint *endpoint)
-{
-  struct endpoint **at = bucket_of(pool, endpoint->name, endpoint->secure_data);
-  while (*at != endpoint)
-    at = &(*at)->chain;
-  *at = endpoint->chain;
-}
-
-/* One that nobody has had for long enough, without connections. */
-static struct endpoint *take_released(struct pool *pool)
-{
-  if (list_empty(&pool->released))
-    return NULL;
-  struct endpoint *endpoint = LIST_ENTRY(pool->released.prev, struct endpoint, node);
-  if (endpoint->open_count > 0 || uv_now(pool->loop->uv) - endpoint->released_ms < REUSE_MS)
-    return NULL;
-  list_remove(&endpoint->node);
-  unchain(pool, endpoint);
-  return endpoint;
-}
-
-static int add_endpoint(struct pool *pool, struct endpoint **out)
-{
-  int err = grow(pool);
-  if (err < 0)
-    return err;
-  struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
-  if (!endpoint)
-    return UV_ENOMEM;
-  endpoint->number = pool->count;
-  pool->endpoints[pool->count++] = endpoint;
-  *out = endpoint;
-  return 0;
-}
-
-int pool_endpoint(struct pool *pool, const char *address, uint16_t port,
-                  int (*secure)(struct stream *stream, void *data), void *secure_data)
-{
-  char name[NAME_BYTES];
-  struct sockaddr_storage addr = { 0 };
-  if (is_unix(address))
-    (void)snprintf(name, sizeof(name), "%s", address);
-  else
-    (void)snprintf(name, sizeof(name), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
-  struct endpoint *endpoint = find(pool, name, secure_data);
-  if (endpoint) {
-    list_remove(&endpoint->node);
-    endpoint->uses++;
-    return (int)endpoint->number;
-  }
-  int err = parse_address(address, port, &addr);
-  if (err < 0)
-    return err;
-  endpoint = take_released(pool);
-  if (!endpoint)
-    err = add_endpoint(pool, &endpoint);
-  if (err < 0)
-    return err;
-  struct endpoint **bucket = bucket_of(pool, name, secure_data);
-  *endpoint = (struct endpoint){ .pool = pool,
-                                 .addr = addr,
-                                 .secure = secure,
-                                 .secure_data = secure_data,
-                                 .chain = *bucket,
-                                 .number = endpoint->number,
-                                 .uses = 1 };
-  list_init(&endpoint->idle);
-  list_init(&endpoint->node);
-  memcpy(endpoint->name, name, sizeof(name));
-  *bucket = endpoint;
-  return (int)endpoint->number;
-}
-
-void pool_release(struct pool *pool, int number)
-{
-  if (number < 0 || (uint32_t)number >= pool->count || pool->endpoints[number]->uses == 0)
-    return;
-  struct endpoint *endpoint = pool->endpoints[number];
-  if (--endpoint->uses > 0)
-    return;
-  endpoint->released_ms = uv_now(pool->loop->uv);
-  list_push(&pool->released, &endpoint->node);
-  close_idle(endpoint);
-}
-
-static struct h1_client_config config_of(const struct endpoint *endpoint,
-                                         const struct pool_timeouts *timeouts)
-{
-  return (struct h1_client_config){
-    .limits = { .head_bytes = 64 * 1024, .target_bytes = 0, .fields = 200 },
-    .connect_ms = timeouts->connect_ms,
-    .send_ms = timeouts->send_ms,
-    .response_ms = timeouts->response_ms,
+  return (struct http_client_config){
+    .limits = { .head_bytes = request->head_bytes ? request->head_bytes : ANSWER_HEAD_BYTES,
+                .fields = 200 },
+    .read_bytes = request->read_bytes,
+    .send_ms = request->send_ms,
+    .response_ms = request->response_ms,
     .idle_ms = endpoint->pool->config.idle_ms,
     .tunnel_ms = endpoint->pool->config.tunnel_ms,
-    .secure = endpoint->secure,
-    .secure_data = endpoint->secure_data,
   };
 }
 
@@ -315,36 +171,180 @@ static struct h1_client *take_idle(struct endpoint *endpoint, enum pool_want wan
   return NULL;
 }
 
-int pool_take(struct pool *pool, int number, const struct pool_timeouts *timeouts,
+/* A connection over HTTP/2 that has room for one more request. */
+static struct h2_client *find_link(const struct endpoint *endpoint)
+{
+  const struct list *next;
+  for (const struct list *node = endpoint->links.next; node != &endpoint->links; node = next) {
+    struct h2_client *client = LIST_ENTRY(node, struct h2_link, node)->client;
+    next = node->next; /* one that leaves is taken out of the list */
+    if (is_spent(endpoint->pool, h2_client_served(client), h2_client_opened_ms(client)))
+      h2_client_leave(client);
+    else if (h2_client_has_room(client))
+      return client;
+  }
+  return NULL;
+}
+
+/* new connections */
+
+static int dial_endpoint(struct endpoint *endpoint, struct dial **out);
+
+static int is_h2(const struct endpoint *endpoint)
+{
+  return endpoint->protocol == POOL_HTTP2 ||
+         (endpoint->protocol == POOL_AUTO && endpoint->speaks_h2);
+}
+
+static void serve_h1(struct endpoint *endpoint, struct dial *dial, struct stream *stream)
+{
+  struct dial_waiter *waiter = dial_first(dial);
+  struct h1_client *client;
+  struct http_peer *peer = &waiter->peer;
+  if (h1_client_start(&client, stream, endpoint->pool->loop, &waiter->config, &owner, peer->events,
+                      peer->owner) < 0) {
+    dial_fail(dial, ERR_NO_MEMORY);
+    return;
+  }
+  client->pool = endpoint;
+  count_open(endpoint, 1);
+  dial_serve(waiter, &client->conn.peer);
+}
+
+static int start_link(struct endpoint *endpoint, struct stream *stream, struct h2_link **out)
+{
+  const struct pool_config *config = &endpoint->pool->config;
+  uint32_t streams = endpoint->streams ? endpoint->streams : H2_STREAMS;
+  const struct h2_client_settings settings = { .streams = streams,
+                                               .stream_window = H2_WINDOW_BYTES,
+                                               .connection_window = H2_CONNECTION_WINDOW_BYTES,
+                                               .table_bytes = H2_TABLE_BYTES,
+                                               .idle_ms = config->idle_ms,
+                                               .ping_ms = config->ping_ms,
+                                               .ping_wait_ms = config->ping_wait_ms };
+  struct h2_link *link = calloc(1, sizeof(*link));
+  if (!link)
+    return UV_ENOMEM;
+  link->endpoint = endpoint;
+  list_push(&endpoint->links, &link->node);
+  if (h2_client_start(&link->client, stream, endpoint->pool->loop, &settings, &link_owner, link) <
+      0) {
+    list_remove(&link->node);
+    free(link);
+    return UV_ENOMEM;
+  }
+  list_push(&endpoint->pool->links, &link->pool_node);
+  count_open(endpoint, 1);
+  *out = link;
+  return 0;
+}
+
+static void serve_h2(struct endpoint *endpoint, struct dial *dial, struct stream *stream)
+{
+  struct h2_link *link;
+  if (start_link(endpoint, stream, &link) < 0) {
+    dial_fail(dial, ERR_NO_MEMORY);
+    return;
+  }
+  struct h2_client *client;
+  struct dial_waiter *waiter = dial_first(dial);
+  for (; waiter && (client = find_link(endpoint)) != NULL; waiter = dial_first(dial)) {
+    struct http_peer *peer;
+    if (h2_client_request(client, &waiter->config, waiter->peer.events, waiter->peer.owner, &peer) <
+        0)
+      break;
+    dial_serve(waiter, peer);
+  }
+}
+
+/* The rest waits for another connection. */
+static void move_rest(struct endpoint *endpoint, struct dial *dial)
+{
+  while (dial_first(dial)) {
+    struct dial *other;
+    if (endpoint->dial && dial_count(endpoint->dial) < H2_WAITERS_MAX) {
+      other = endpoint->dial;
+    } else if (dial_endpoint(endpoint, &other) < 0) {
+      dial_fail(dial, ERR_CONNECT);
+      return;
+    }
+    dial_move(dial_first(dial), other);
+  }
+}
+
+static void on_dialled(struct dial *dial, struct stream *stream)
+{
+  struct endpoint *endpoint = dial_data(dial);
+  const char *alpn = tls_alpn(stream);
+  int agreed = alpn && strcmp(alpn, "h2") == 0;
+  if (endpoint->protocol == POOL_HTTP2 && endpoint->secure && !agreed) {
+    dial_fail(dial, ERR_UPSTREAM_PROTOCOL);
+    return;
+  }
+  endpoint->speaks_h2 = (uint8_t)agreed;
+  if (agreed || endpoint->protocol == POOL_HTTP2)
+    serve_h2(endpoint, dial, stream);
+  else
+    serve_h1(endpoint, dial, stream);
+  move_rest(endpoint, dial);
+}
+
+static void on_dial_gone(struct dial *dial)
+{
+  struct endpoint *endpoint = dial_data(dial);
+  if (endpoint->dial == dial)
+    endpoint->dial = NULL;
+  count_open(endpoint, -1);
+}
+
+static const struct dial_owner dial_owner = { on_dialled, on_dial_gone };
+
+static int dial_endpoint(struct endpoint *endpoint, struct dial **out)
+{
+  const struct dial_target target = { .addr = (const struct sockaddr *)&endpoint->addr,
+                                      .secure = endpoint->secure,
+                                      .secure_data = endpoint->secure_data };
+  int err = dial_start(out, endpoint->pool->loop, &target, &dial_owner, endpoint);
+  if (err < 0)
+    return err;
+  count_open(endpoint, 1);
+  stat_add(endpoint->pool->stats, STAT_CONNECTS, 1);
+  if (is_h2(endpoint))
+    endpoint->dial = *out;
+  return 0;
+}
+
+static int wait_for_dial(struct endpoint *endpoint, const struct http_client_config *config,
+                         uint64_t connect_ms, const struct http_events *events, void *exchange,
+                         struct http_peer **out)
+{
+  struct dial *dial = endpoint->dial;
+  if (!dial || dial_count(dial) >= H2_WAITERS_MAX) {
+    int err = dial_endpoint(endpoint, &dial);
+    if (err < 0)
+      return err;
+  }
+  return dial_wait(dial, config, connect_ms, events, exchange, out);
+}
+
+int pool_take(struct pool *pool, int number, const struct pool_request *request,
               const struct http_events *events, void *exchange, enum pool_want want,
               struct http_peer **out, int *fresh)
 {
   if (number < 0 || (uint32_t)number >= pool->count)
     return ERR_NO_ENDPOINT;
   struct endpoint *endpoint = pool->endpoints[number];
-  struct h1_client_config config = config_of(endpoint, timeouts);
+  const struct http_client_config config = config_of(endpoint, request);
+  *fresh = 0;
   struct h1_client *client = take_idle(endpoint, want);
-  *fresh = !client;
   if (client) {
     h1_client_take(client, events, exchange, &config);
     *out = &client->conn.peer;
     return 0;
   }
-  int err = h1_client_open(&client, pool->loop, &config, &owner,
-                           (const struct sockaddr *)&endpoint->addr, events, exchange);
-  if (client) {
-    client->pool = endpoint;
-    endpoint->open_count++;
-    pool->open_count++;
-    tell(pool);
-  }
-  if (err < 0)
-    return ERR_CONNECT;
-  *out = &client->conn.peer;
-  return 0;
-}
-
-const char *pool_name(const struct pool *pool, int endpoint)
-{
-  return endpoint >= 0 && (uint32_t)endpoint < pool->count ? pool->endpoints[endpoint]->name : "";
+  struct h2_client *link = want == POOL_FRESH ? NULL : find_link(endpoint);
+  if (link)
+    return h2_client_request(link, &config, events, exchange, out);
+  *fresh = 1;
+  return wait_for_dial(endpoint, &config, request->connect_ms, events, exchange, out);
 }

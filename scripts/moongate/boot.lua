@@ -55,6 +55,8 @@ if host.role == "worker" then
   request_stopped = hooks.stopped
   M.worker = worker.open
   M.unload = worker.close
+  M.hello = require("moongate.hooks.hello").run
+  M.choose = require("moongate.hooks.ports").choose
 
   --- A snapshot is to be served from the next request on.
   function M.adopt(pointer)

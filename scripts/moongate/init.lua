@@ -2,16 +2,21 @@
 --
 -- `require "moongate"`: what scripts and plugins use. Parts are loaded when they are first named.
 local MODULES = {
+  alternatives = "moongate.api.alternatives",
   base64 = "moongate.api.base64",
   cache = "moongate.api.cache",
   counter = "moongate.api.counter",
   crypto = "moongate.api.crypto",
+  grpc = "moongate.api.grpc",
   http = "moongate.api.http",
   ip = "moongate.api.ip",
   json = "moongate.api.json",
+  limits = "moongate.api.limits",
   log = "moongate.api.log",
   metrics = "moongate.api.metrics",
   password = "moongate.api.password",
+  protobuf = "moongate.api.protobuf",
+  queue = "moongate.api.queue",
   regex = "moongate.api.regex",
   schema = "moongate.api.schema",
   shared = "moongate.api.shared",
@@ -20,6 +25,7 @@ local MODULES = {
   template = "moongate.api.template",
   time = "moongate.api.time",
   timer = "moongate.api.timer",
+  trace = "moongate.api.trace",
   url = "moongate.api.url",
 }
 

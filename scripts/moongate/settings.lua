@@ -14,7 +14,7 @@ local M = {}
 ---@field default string  as a user would write it
 ---@field scope "process"|"listener"|"route"|"control"|"log"
 ---@field doc string
----@field unsupported "later"|"guard"|"none"|nil  known, but nothing follows from it
+---@field unsupported "none"|nil  known, but nothing follows from it
 ---@field does string     the value that says what happens then, as a user would write it
 
 local function auto_or(parse)
@@ -22,24 +22,26 @@ local function auto_or(parse)
     if text == "auto" then
       return text
     end
-    local value = parse(text)
+    local value, err = parse(text)
     if value == nil then
-      return nil, "must be auto or a number"
+      return nil, (err:gsub("^must be ", "must be auto, or "))
     end
     return value
   end
 end
 
 -- Returns the type's name for the documentation, and its parser.
-local function type_of(kind)
+local type_of
+function type_of(kind)
   if type(kind) == "string" then
     return kind, values[kind]
   elseif kind.one_of then
-    return table.concat(kind.one_of, "|"), values.one_of(kind.one_of)
+    return table.concat(kind.one_of, "|"), values.one_of(kind.one_of, kind.fold)
   elseif kind.between then
     return kind.between[1] .. ".." .. kind.between[2], values.between(unpack(kind.between))
   end
-  return table.concat(kind, "|"), auto_or(values[kind[2]])
+  local name, parse = type_of(kind[2])
+  return kind[1] .. "|" .. name, auto_or(parse)
 end
 
 --- Every setting in the order of the documentation.
@@ -67,7 +69,7 @@ end
 --- Reads one value.
 ---
 --- Errors: `unknown` (the message names the nearest), `invalid`, `ignored` (known from
---- ingress-nginx, has no effect here), `refused` (a snippet; the message names the replacement).
+--- ingress-nginx, has no effect here), `refused` (the message names the replacement).
 ---@param name string   `_` may stand for `-`
 ---@param text string|number|boolean
 ---@return any value
@@ -84,7 +86,10 @@ function M.parse(name, text)
     return value
   elseif without_effect.refused[name] then
     return nil, "snippets are never run; use " .. without_effect.refused[name], "refused"
-  elseif without_effect.ignored[name] or name:find("^geoip") or name:find("^jaeger%-") then
+  elseif without_effect.guards[name] and values.bool(tostring(text)) then
+    return nil, without_effect.guards[name], "refused"
+  elseif without_effect.guards[name] or without_effect.ignored[name] or name:find("^geoip")
+    or name:find("^jaeger%-") then
     return nil, "has no effect in this gateway; remove it", "ignored"
   end
   local close = nearest.of(name, names)

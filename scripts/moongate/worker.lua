@@ -73,7 +73,6 @@ function M.on_message(text)
 end
 
 local SWEEP_SECONDS = 60
-local current -- struct mg_snapshot *, pinned by C until the next one is adopted
 local sweeping = false
 
 -- What workers keep of services (balancers, kept connections) goes some time after the service.
@@ -81,7 +80,7 @@ local function sweep()
   while true do
     task.sleep(SWEEP_SECONDS)
     upstreams.balancers:sweep(function(id)
-      return C.mg_snapshot_service(current, id) == nil
+      return C.mg_snapshot_service(upstreams.current, id) == nil
     end)
   end
 end
@@ -89,8 +88,8 @@ end
 --- A snapshot is pinned to requests by C; nothing is worked out before it is asked for.
 ---@param pointer userdata  struct mg_snapshot *
 function M.adopt(pointer)
-  current = ffi.cast("struct mg_snapshot *", pointer)
-  if waits and waits.snapshot <= tonumber(C.mg_snapshot_number(current)) then
+  upstreams.current = ffi.cast("struct mg_snapshot *", pointer)
+  if waits and waits.snapshot <= tonumber(C.mg_snapshot_number(upstreams.current)) then
     use(waits.number)
     waits = nil
   end
@@ -110,7 +109,7 @@ end
 
 --- Runs as a task, once the last request has ended and before the thread ends.
 function M.close()
-  generation.close(hooks.generation())
+  generation.finish(hooks.generation())
   C.mg_unloaded(vm)
 end
 

@@ -2,6 +2,7 @@
 --
 -- Either side leaves in the middle: the other one learns of it, soon, and never takes a part for
 -- the whole.
+local floods = require("spec.support.floods")
 local json = require("moongate.api.json")
 local mg = require("moongate")
 local t = require("moongate.test")
@@ -13,7 +14,7 @@ describe("when a side leaves, the gateway", function()
     gateway = t.gateway({
       proxy = "${app}",
       upstreams = { app = true },
-      settings = { ["proxy-read-timeout"] = "5s" },
+      settings = { ["proxy-read-timeout"] = "60s" },
     }):start()
     app = gateway:upstream("app")
   end)
@@ -60,7 +61,7 @@ describe("when a side leaves, the gateway", function()
     ["closes"] = function(conn) conn:close() end,
     ["resets"] = function(conn) conn:reset() end,
   }) do
-    it(("lets go of a slow backend within a second after the client %s"):format(way), function()
+    it(("lets go of a slow backend soon after the client %s"):format(way), function()
       app:answer({ hold = true })
       local path = "/left-" .. way
       local conn = client:raw()
@@ -71,7 +72,7 @@ describe("when a side leaves, the gateway", function()
       t.wait_until(function()
         return request.abandoned
       end, "the backend's connection to end")
-      assert.is_true(mg.time.monotonic() - from < 1)
+      assert.is_true(mg.time.monotonic() - from < floods.patience())
       assert.are.equal(499, logged(path).status)
       is_still_whole()
     end)

@@ -3,6 +3,7 @@
 -- What a proxy owes its two sides, seen from both: the shipped binary between scripted ones.
 local mg = require("moongate")
 local t = require("moongate.test")
+local websocket = require("spec.support.websocket")
 
 describe("a proxy", function()
   local gateway, app, client
@@ -174,16 +175,13 @@ describe("a proxy", function()
   end)
 
   it("becomes a tunnel when both sides switch protocols", function()
-    app:answer({
-      status = 101,
-      headers = { Connection = "upgrade", Upgrade = "echo" },
-      tunnel = function(conn)
-        conn:write("welcome\n")
-        local line = conn:read_until("\n")
-        conn:write("you said " .. line .. "\n")
-        conn:read()
-      end,
-    })
+    local answer = websocket.echo("you said")
+    local echo = answer.tunnel
+    function answer.tunnel(conn)
+      conn:write("welcome\n")
+      echo(conn)
+    end
+    app:answer(answer)
     local conn = client:raw()
     conn:write("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
     local response = t.http1.read_response(conn)
@@ -192,9 +190,10 @@ describe("a proxy", function()
     assert.are.equal("welcome", conn:read_until("\n"))
     conn:write("hello\n")
     assert.are.equal("you said hello", conn:read_until("\n"))
+    local open = app.open_count
     client:close()
     t.wait_until(function()
-      return app.open_count <= 1
+      return app.open_count < open
     end, "the tunnel's end at the upstream")
   end)
 
@@ -231,6 +230,12 @@ describe("a proxy", function()
       assert.are.equal(502, client:get("/").status)
     end)
   end
+
+  it("names the limit of an answer's head", function()
+    app:answer({ headers = { ["X-Large"] = ("x"):rep(70000) } })
+    assert.are.equal(502, client:get("/").status)
+    assert.are.equal("proxy-buffer-size", gateway:wait_log("limit_exceeded").limit)
+  end)
 
   it("answers 400 to what can be read in two ways, and closes", function()
     local conn = client:raw()

@@ -65,6 +65,18 @@ describe("a folder of scripts", function()
     end, "the new script's route")
   end)
 
+  it("takes what it declared with it when its last file is removed", function()
+    local client = start({ ["gate.lua"] = FIRST })
+    assert.are.equal(401, get(client).status)
+    for _, folder in ipairs(gateway.folders) do
+      folder:remove("gate.lua")
+    end
+    assert.are.equal("0", gateway:wait_log("scripts_loaded", 2).files)
+    t.wait_until(function()
+      return get(client).status == 404
+    end, "the route and its guard to go")
+  end)
+
   it("is read again on SIGHUP", function()
     local client = start({ ["gate.lua"] = FIRST })
     gateway:reload()
@@ -178,5 +190,63 @@ describe("a folder of scripts", function()
     local response = t.http1.read_response(slow)
     assert.are.equal(202, response.status)
     assert.are.equal("HTTP/1.1 200 Test", response.body)
+  end)
+
+  it("ends the timers that hooks and tasks have set of scripts that were replaced", function()
+    local TICK = [[function() mg.shared("ticks"):incr("%s", 1, { init = 0 }) end]]
+    gateway = t.gateway({
+      settings = { hsts = false },
+      scripts = { ["ticker.lua"] = ([[
+        local mg = require("moongate")
+        mg.route({ host = "api.test", path = "/" })
+        local began
+        return mg.plugin({ access = function(ctx)
+          if not began then
+            began = true
+            mg.timer.every(0.005, %s)
+            mg.task.spawn(function() mg.timer.every(0.005, %s) end)
+          end
+          local ticks = mg.shared("ticks")
+          ctx:respond(200, tostring(math.min(ticks:get("a") or 0, ticks:get("b") or 0)))
+        end })
+      ]]):format(TICK:format("a"), TICK:format("b")) },
+    }):start()
+    local client = gateway:client()
+    t.wait_until(function()
+      return tonumber(get(client).body) > 2
+    end, "the timers to run")
+    gateway:write({ ["ticker.lua"] = [[
+      local mg = require("moongate")
+      mg.route({ host = "api.test", path = "/" })
+      return mg.plugin({ access = function(ctx)
+        local ticks = mg.shared("ticks")
+        ctx:respond(200, tostring(ticks:get("a") + ticks:get("b")))
+      end })
+    ]] })
+    gateway:wait_log("scripts_loaded", 2)
+    local before
+    t.wait_until(function()
+      local last = before
+      before = get(client).body
+      mg.task.sleep(0.03)
+      return last == before
+    end, "the old timers to end")
+  end)
+
+  it("has a page of metrics that can be read, whatever clients send", function()
+    gateway = t.gateway({
+      settings = { hsts = false },
+      scripts = { ["counter.lua"] = [[
+        local mg = require("moongate")
+        mg.route({ host = "api.test", path = "/" })
+        local seen = mg.metrics.counter("seen_total", { labels = { "path" } })
+        return mg.plugin({ access = function(ctx)
+          seen:add(1, { path = ctx.request.path })
+          ctx:respond(200)
+        end })
+      ]] },
+    }):start()
+    gateway:client():get("/%C3%A4%FF", { Host = "api.test" })
+    assert.are.equal(1, gateway:metrics("seen_total", { path = "/ä\239\191\189" }))
   end)
 end)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Either side is slow: memory stays bounded, and a deadline tells who is late.
-local ffi = require("ffi")
+local full_queue = require("spec.support.full_queue")
 local memory = require("spec.support.memory")
 local mg = require("moongate")
 local t = require("moongate.test")
@@ -19,7 +19,7 @@ describe("when a side is slow, the gateway", function()
       settings = {
         ["client-header-timeout"] = "300ms",
         ["client-body-timeout"] = "300ms",
-        ["client-send-timeout"] = "600ms",
+        ["client-send-timeout"] = "1000ms",
         ["keep-alive"] = "2s",
       },
       scripts = [[
@@ -194,40 +194,19 @@ describe("when a side is slow, the gateway", function()
   end)
 
   it("answers 504 when no connection comes about", function()
-    ffi.cdef([[
-      int socket(int domain, int type, int protocol);
-      int bind(int fd, const void *addr, unsigned size);
-      int listen(int fd, int backlog);
-      int connect(int fd, const void *addr, unsigned size);
-      int getsockname(int fd, void *addr, unsigned *size);
-      int close(int fd);
-    ]])
-    -- A queue of connections that is full: what comes now is dropped by the kernel.
-    local STREAM_NONBLOCK = 2049
-    local address = ffi.new("uint8_t[16]", { 2, 0, 0, 0, 127, 0, 0, 1 })
-    local size = ffi.new("unsigned[1]", 16)
-    local fds = { ffi.C.socket(2, STREAM_NONBLOCK, 0) }
-    assert.are.equal(0, ffi.C.bind(fds[1], address, 16))
-    assert.are.equal(0, ffi.C.listen(fds[1], 0))
-    ffi.C.getsockname(fds[1], address, size)
-    for i = 2, 4 do
-      fds[i] = ffi.C.socket(2, STREAM_NONBLOCK, 0)
-      ffi.C.connect(fds[i], address, 16)
-    end
+    local queue = full_queue.new()
     local full = t.gateway({
       scripts = ([[
         local mg = require("moongate")
         mg.route({ to = "http://127.0.0.1:%d",
           settings = { connect_timeout_ms = 300, tries = 1 } })
-      ]]):format(address[2] * 256 + address[3]),
+      ]]):format(queue.port),
     }):start()
     local from = mg.time.monotonic()
     assert.are.equal(504, full:client():get("/").status)
     assert.is_true(mg.time.monotonic() - from < 1.5)
     full:stop()
-    for _, fd in ipairs(fds) do
-      ffi.C.close(fd)
-    end
+    queue:close()
   end)
 
   -- --- the client's request ----------------------------------------------------------
@@ -285,7 +264,7 @@ describe("when a side is slow, the gateway", function()
   end)
 
   it("counts each limit by the name of its setting", function()
-    for _, limit in ipairs({ "client-header-timeout", "client-body-timeout",
+    for _, limit in ipairs({ "client-header-timeout", "client-body-timeout", "proxy-send-timeout",
       "proxy-read-timeout" }) do
       assert.is_true(gateway:metrics("moongate_limit_exceeded_total", { limit = limit }) > 0, limit)
     end

@@ -5,6 +5,8 @@ local certificates = require("spec.support.certificates")
 local manifests = require("spec.support.manifests")
 local mg = require("moongate")
 local process = require("moongate.test.process")
+local program = require("spec.support.program")
+local state = require("moongate.test.state")
 local t = require("moongate.test")
 
 local SCALE = tonumber(os.getenv("MG_TEST_SCALE")) or 1
@@ -53,20 +55,9 @@ describe("changes of manifests under load", function()
     gateway:stop()
   end)
 
-  -- Lines of a program until it ends.
-  local function output_of(arguments)
-    local lines = {}
-    local child = process.start(arguments, function(line)
-      lines[#lines + 1] = line
-    end)
-    child:wait(10)
-    return table.concat(lines, "\n")
-  end
-
   local function https()
-    local port = gateway.https_port
-    return output_of({ "curl", "-skv", "--max-time", "5", "--resolve",
-      ("secure.test:%d:127.0.0.1"):format(port), ("https://secure.test:%d/"):format(port) })
+    local said = program.curl(gateway, "secure.test", "-v")
+    return said.errors .. "\n" .. said.output
   end
 
   -- One connection over TLS that lives through all changes; a line for each answer's status.
@@ -88,7 +79,7 @@ describe("changes of manifests under load", function()
     end)
     function live.ended()
       certificates.write("stop", "")
-      live.child:wait(10)
+      live.child:wait(state.patience())
     end
     return live
   end
@@ -135,7 +126,7 @@ describe("changes of manifests under load", function()
       -- Files are written one after the other, and each worker adopts in its own time.
       t.wait_until(function()
         local said = https()
-        assert.truthy(said:find("HTTP/1.1 200", 1, true), said)
+        assert.truthy(said:find("HTTP/2 200", 1, true), said)
         return said:find("CN=swap-" .. i % KINDS + 1, 1, true)
       end, "certificate " .. i)
     end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Scripts that do not come back are stopped: on their request alone, whatever they try.
+local state = require("moongate.test.state")
 local t = require("moongate.test")
 
 -- Each path has a way of its own to run for ever; the prefix says in which hook.
@@ -154,7 +155,7 @@ describe("while a script does not come back", function()
     assert.are.equal(3, served)
     hung:set_timeout(0.001)
     assert.is_nil((hung:read())) -- it still runs
-    hung:set_timeout(10)
+    hung:set_timeout(state.patience())
     assert.are.equal(500, t.http1.read_response(hung).status)
     gateway:stop()
   end)

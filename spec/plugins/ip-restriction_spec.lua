@@ -17,6 +17,8 @@ describe("the plugin ip-restriction", function()
     { { allow = { "::ffff:10.0.0.0/104" } }, "10.1.2.3", 200 },
     { { allow = { "2001:db8::/32" } }, "2001:db8:ffff::1", 200 },
     { { allow = { "2001:db8::/32" } }, "2001:db9::", 403 },
+    { { allow = {} }, "192.0.2.1", 403 },
+    { { deny = {} }, "192.0.2.1", 200 },
     { { allow = { "0.0.0.0/0" } }, "192.0.2.1", 200 },
     { { allow = { "0.0.0.0/0" } }, "2001:db8::1", 403 },
   }
@@ -52,6 +54,13 @@ describe("the plugin ip-restriction", function()
   it("comes before whoever asks for a password, and after redirects", function()
     local h = t.plugins({
       { "basic-auth", { users = { "a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=" } } },
+      { "ip-restriction", { allow = { "10.0.0.1" } } },
+    })
+    assert.equal(403, h:request().status)
+    h = t.plugins({
+      { { name = "acme-auth", stage = "authenticate", access = function(ctx)
+        return ctx:respond(401)
+      end } },
       { "ip-restriction", { allow = { "10.0.0.1" } } },
     })
     assert.equal(403, h:request().status)

@@ -24,12 +24,37 @@ describe("settings", function()
     { "worker-processes", "auto", "auto" },
     { "worker-processes", "4", 4 },
     { "http-redirect-code", "301", "301" },
+    { "annotations-risk-level", "critical", "Critical" },
   }
   for _, case in ipairs(CASES) do
     it(("reads %s of %s"):format(case[2], case[1]), function()
       assert.equal(case[3], (settings.parse(case[1], case[2])))
     end)
   end
+
+  it("reads an address in binary as the address", function()
+    for text, parts in pairs({
+      ["$binary_remote_addr"] = { { var = "remote_addr" } },
+      ["${binary_remote_addr}s"] = { { var = "remote_addr" }, { text = "s" } },
+      ["$host $binary_remote_addr"] =
+        { { var = "host" }, { text = " " }, { var = "remote_addr" } },
+      ["$http_binary_remote_addr"] = { { var = "http_binary_remote_addr" } },
+    }) do
+      assert.same(parts, (settings.parse("limit-conn-zone-variable", text)))
+    end
+  end)
+
+  it("reads times of a cache in nginx's units", function()
+    local read = settings.parse("global-auth-cache-duration",
+      "200 500ms, 201 202 2w, 401 7, 404 1y")
+    assert.same({
+      { status = { 200 }, time = "500ms" },
+      { status = { 201, 202 }, time = "14d" },
+      { status = { 401 }, time = "7s" },
+      { status = { 404 }, time = "365d" },
+    }, read)
+    assert.is_nil((settings.parse("global-auth-cache-duration", "200 5f")))
+  end)
 
   it("reads number and size of buffers", function()
     local buffers = settings.parse("large-client-header-buffers", "4 8k")
@@ -40,13 +65,22 @@ describe("settings", function()
     { "proxy-read-timeout", "4 apples", "invalid" },
     { "proxy-read-timeout", "50k", "invalid" },
     { "proxy-body-size", "15r", "invalid" },
+    { "http2-stream-window", "2g", "invalid" },
+    { "http2-connection-window", "32k", "invalid" },
     { "hsts", "yes", "invalid" },
     { "http-redirect-code", "200", "invalid" },
     { "limit-req-status-code", "200", "invalid" },
     { "whitelist-source-range", "10.0.0.0/8,10.0.0.0/33", "invalid" },
     { "large-client-header-buffers", "8k", "invalid" },
     { "add-headers", "no-namespace", "invalid" },
+    { "limit-conn-zone-variable", "", "invalid" },
+    { "limit-conn-zone-variable", "$binary_remote", "invalid" },
+    { "forwarded-for-header", "", "invalid" },
+    { "forwarded-for-header", "X Y", "invalid" },
+    { "forwarded-for-header", ("x"):rep(65), "invalid" },
     { "http-snippet", "x", "refused" },
+    { "enable-modsecurity", "true", "refused" },
+    { "enable-modsecurity", "false", "ignored" },
     { "map-hash-bucket-size", "64", "ignored" },
     { "proxy-read-timout", "4", "unknown" },
   }
@@ -87,23 +121,29 @@ describe("settings", function()
 end)
 
 describe("a setting that nothing follows from", function()
-  -- Words in quotes of all Lua but the list itself.
+  -- Words in quotes and fields in all Lua but the list itself, and the tables of annotations, which
+  -- share many names with it.
+  local function is_left_out(path)
+    return path:find("moongate/settings/", 1, true)
+      or path:find("translate/annotations/", 1, true) and not path:find("/init.lua", 1, true)
+  end
+
   local function words()
     local found = {}
     local pipe = assert(io.popen("LD_PRELOAD= find scripts plugins -name '*.lua'"))
     for path in pipe:lines() do
-      if not path:find("moongate/settings/", 1, true) then
+      if not is_left_out(path) then
         local file = assert(io.open(path, "rb"))
-        for word in file:read("*a"):gmatch('"([%l%d-]+)"') do
-          found[word] = true
+        local text = file:read("*a")
+        for _, pattern in ipairs({ '"([%l%d-]+)"', "[%w_%])]%.(%l+)%f[^%w_]", "%f[%w_](%l+) =" }) do
+          for word in text:gmatch(pattern) do
+            found[word] = true
+          end
         end
         file:close()
       end
     end
     pipe:close()
-    for _, name in ipairs({ "via", "hsts" }) do
-      found[name] = true -- fields of tables somewhere
-    end
     return found
   end
 

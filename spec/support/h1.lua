@@ -116,18 +116,24 @@ local function feed_all(parser, bytes, step, state)
   state.used = at - 1
 end
 
+local LIMITS = { head_bytes = 32768, target_bytes = 8192, fields = 100, drop_names = 0 }
+
+local function limits_of(options)
+  local limits = ffi.new("struct http_limits")
+  for name, default in pairs(LIMITS) do
+    limits[name] = options[name] or default
+  end
+  return limits
+end
+
 --- Parses `bytes` and returns a list of messages with `err` (a name) or `used` (a number).
 ---
 --- options: response, skip_body (as for HEAD), step (bytes a feed), finish (the peer ends),
---- only_first, head_bytes, target_bytes, fields (limits).
+--- only_first, head_bytes, target_bytes, fields, drop_names (limits).
 function M.parse(bytes, options)
   options = options or {}
   local state = { skip_body = options.skip_body, only_first = options.only_first }
-  local limits = ffi.new("struct http_limits", {
-    head_bytes = options.head_bytes or 32768,
-    target_bytes = options.target_bytes or 8192,
-    fields = options.fields or 100,
-  })
+  local limits = limits_of(options)
   local events = events_into(state)
   local parser = ffi.new("struct h1_parser")
   C.h1_parser_init(parser, options.response and 1 or 0, limits, events)

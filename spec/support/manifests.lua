@@ -40,6 +40,17 @@ spec: {clusterIP: 10.96.0.9, ports: [{name: http, port: 80, targetPort: http}]}
 ]]):format(name) .. table.concat(slices)
 end
 
+--- Annotations of ingress-nginx by their whole names.
+---@param plain table<string, string>  by what follows the prefix
+---@return table<string, string>
+function M.annotations(plain)
+  local full = {}
+  for name, value in pairs(plain) do
+    full["nginx.ingress.kubernetes.io/" .. name] = value
+  end
+  return full
+end
+
 local function annotations_of(annotations)
   local lines = {}
   for name, value in pairs(annotations or {}) do
@@ -94,6 +105,21 @@ stringData:
   tls.crt: |
 %s  tls.key: |
 %s]]):format(name, indent(made.certificate), indent(made.key))
+end
+
+--- A Secret with the certificate of an authority.
+---@param name string
+---@param made { certificate: string }
+---@param crl string?  its list of revoked certificates, as PEM
+function M.authority(name, made, crl)
+  local text = ([[
+apiVersion: v1
+kind: Secret
+metadata: {name: %s}
+stringData:
+  ca.crt: |
+%s]]):format(name, indent(made.certificate))
+  return crl and text .. "  ca.crl: |\n" .. indent(crl) or text
 end
 
 return M

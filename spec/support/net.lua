@@ -73,12 +73,13 @@ end
 local function new_peer(self, handlers)
   local peer = setmetatable({
     loop = self,
-    stream = ffi.new("struct stream"),
     received = {},
     handlers = handlers or {},
   }, Peer)
+  local out = ffi.new("struct stream *[1]")
+  check(C.stream_new(out, self.uv, C.STREAM_TCP, self.events, nil, self.read_buf))
+  peer.stream = out[0]
   self.peers[address_of(peer.stream)] = peer
-  check(C.stream_init(peer.stream, self.uv, self.events, self.read_buf))
   return peer
 end
 

@@ -47,6 +47,7 @@ function M.bed(options)
       return 0
     end,
     worker = 7,
+    drop = options.drop,
   })
   bed.registry = registry
 

@@ -6,7 +6,7 @@ local ffi = require("ffi")
 local core = require("spec.support.core")
 local net = require("spec.support.net")
 
-core.cdef({ "tls/server.h", "tls/client.h" })
+core.cdef({ "base/err.h", "tls/server.h", "tls/client.h", "tls/facts.h", "tls/peer.h" })
 local C = core.C
 
 jit.off(true, true)
@@ -59,7 +59,13 @@ end
 
 --- A loop with a context of TLS. `close` ends all that was made with it.
 function M.open()
-  local self = setmetatable({ servers = {}, configs = {}, callbacks = {}, anchors = {} }, Pair)
+  local self = setmetatable({
+    servers = {},
+    configs = {},
+    callbacks = {},
+    anchors = {},
+    contexts = {},
+  }, Pair)
   self.loop = net.loop()
   local out = ffi.new("struct tls_context *[1]")
   assert(C.tls_context_open(out, self.loop.uv) == 0)
@@ -82,7 +88,8 @@ end
 
 --- Listens and shakes hands with who comes.
 ---
---- options: choose(name) -> certificate[, other fields of struct tls_choice], alpn, min, max.
+--- options: choose(name) -> certificate[, other fields of struct tls_choice], alpn, min, max,
+--- context (another than the pair's), and fields of struct tls_server_settings in `settings`.
 ---@return number port
 ---@return table accepted  the peers, in the order of their coming
 function Pair:serve(options, handlers)
@@ -97,8 +104,14 @@ function Pair:serve(options, handlers)
   table.insert(self.callbacks, settings.choose)
   settings.alpn = alpn_of(self, options.alpn)
   settings.min_version, settings.max_version = options.min or 0, options.max or 0
+  for field, value in pairs(options.settings or {}) do
+    settings[field] = value
+    if type(value) == "function" then
+      table.insert(self.callbacks, settings[field])
+    end
+  end
   local out = ffi.new("struct tls_server *[1]")
-  assert(C.tls_server_new(out, self.context, settings) == 0)
+  assert(C.tls_server_new(out, options.context or self.context, settings) == 0)
   table.insert(self.servers, out[0])
   local accepted = { server = out[0] }
   local port = self.loop:listen(handlers, function(peer)
@@ -106,6 +119,14 @@ function Pair:serve(options, handlers)
     assert(C.tls_server_start(accepted.server, peer.stream) == 0)
   end)
   return port, accepted
+end
+
+--- Another context, as another worker has, on the same loop.
+function Pair:another_context()
+  local out = ffi.new("struct tls_context *[1]")
+  assert(C.tls_context_open(out, self.loop.uv) == 0)
+  table.insert(self.contexts, out[0])
+  return out[0]
 end
 
 --- options: the fields of struct tls_client_settings.
@@ -125,8 +146,9 @@ function Pair:configure(options)
   return out[0]
 end
 
+--- As Pair:connect, where `options` may also be what Pair:configure made.
 function Pair:connect(port, options, handlers)
-  local config = assert(self:configure(options))
+  local config = type(options) == "cdata" and options or assert(self:configure(options))
   local started = false
   handlers = handlers or {}
   return self.loop:connect(
@@ -167,6 +189,9 @@ function Pair:close()
   end
   for _, config in ipairs(self.configs) do
     C.tls_client_config_unref(config)
+  end
+  for _, context in ipairs(self.contexts) do
+    C.tls_context_close(context)
   end
   C.tls_context_close(self.context)
   self.loop:close()

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/check.h"
 #include "base/err.h"
 #include "http/h1/writer.h"
 
 enum client_state {
-  CONNECTING,
   ACTIVE,
   IDLE,
   TUNNEL,
@@ -21,16 +19,10 @@ enum client_state {
 };
 
 static const uint8_t moves[STATE_COUNT] = {
-  [CONNECTING] = 1 << ACTIVE | 1 << CLOSING,
   [ACTIVE] = 1 << IDLE | 1 << TUNNEL | 1 << CLOSING,
   [IDLE] = 1 << ACTIVE | 1 << CLOSING,
   [TUNNEL] = 1 << CLOSING,
 };
-
-static struct h1_client *of_stream(struct stream *stream)
-{
-  return (struct h1_client *)((char *)stream - offsetof(struct h1_client, conn.stream));
-}
 
 static struct h1_client *of_parser(struct h1_parser *parser)
 {
@@ -47,11 +39,17 @@ static void arm(struct h1_client *client, uint64_t in_ms)
   deadline_set(&client->conn.loop->deadlines, &client->deadline, in_ms);
 }
 
+enum {
+  END_MS = 1000 /* to hear what the upstream has said before it stopped to read */
+};
+
 /* While an exchange has it: the upstream is late when it does not take the request, or does not answer
  * a whole one although somebody reads. */
 static void arm_active(struct h1_client *client)
 {
-  if (stream_queued(&client->conn.stream) > 0)
+  if (client->mute)
+    arm(client, client->complete || client->paused ? 0 : END_MS);
+  else if (stream_queued(client->conn.stream) > 0)
     arm(client, client->config.send_ms);
   else
     arm(client,
@@ -71,7 +69,7 @@ void h1_client_close(struct h1_client *client)
   if (client->state == IDLE)
     client->owner->on_leave(client);
   enter(client, CLOSING);
-  stream_close(&client->conn.stream);
+  stream_close(client->conn.stream);
 }
 
 static void fail(struct h1_client *client, int err)
@@ -80,6 +78,17 @@ static void fail(struct h1_client *client, int err)
   if (peer->owner)
     peer->events->on_abort(peer, err);
   h1_client_close(client);
+}
+
+/* Nothing goes out any more. What has come before may be an answer that does not need the rest of the
+ * request (RFC 9112 9.5); if not, its end tells. */
+static int write_failed(struct h1_client *client, int err)
+{
+  if (client->state != ACTIVE || (err != UV_EPIPE && err != UV_ECONNRESET))
+    return err;
+  client->mute = 1;
+  arm_active(client);
+  return 0;
 }
 
 /* parser events */
@@ -164,28 +173,9 @@ static void feed(struct h1_client *client, char *data, size_t len)
 
 /* stream events */
 
-static void on_open(struct stream *stream, int err)
-{
-  struct h1_client *client = of_stream(stream);
-  struct http_peer *peer = &client->conn.peer;
-  if (err == 0 && client->config.secure && !stream->filter) {
-    err = client->config.secure(stream, client->config.secure_data);
-    if (err == 0)
-      return; /* the filter calls again once its handshake is done */
-  }
-  if (err < 0) {
-    fail(client, stream->filter && err < -10000 ? err : ERR_CONNECT); /* what TLS found wrong */
-    return;
-  }
-  enter(client, ACTIVE);
-  arm(client, 0);
-  stream_read(stream, 1);
-  peer->events->on_ready(peer);
-}
-
 static void on_data(struct stream *stream, char *data, size_t len)
 {
-  struct h1_client *client = of_stream(stream);
+  struct h1_client *client = stream->owner;
   struct http_peer *peer = &client->conn.peer;
   if (client->state == ACTIVE && !client->complete) {
     arm_active(client);
@@ -202,7 +192,7 @@ static void on_data(struct stream *stream, char *data, size_t len)
 
 static void on_end(struct stream *stream, int err)
 {
-  struct h1_client *client = of_stream(stream);
+  struct h1_client *client = stream->owner;
   struct http_peer *peer = &client->conn.peer;
   client->keep = 0;
   if (client->state == CLOSING) {
@@ -219,6 +209,8 @@ static void on_end(struct stream *stream, int err)
   }
   if (client->complete)
     return;
+  if (err < 0 && !stream->ended && !client->mute && write_failed(client, err) == 0)
+    return;
   if (err == 0 && client->answered && h1_parser_end(&client->conn.parser) == 0 && client->complete)
     finish_response(client);
   else
@@ -227,7 +219,7 @@ static void on_end(struct stream *stream, int err)
 
 static void on_drained(struct stream *stream)
 {
-  struct h1_client *client = of_stream(stream);
+  struct h1_client *client = stream->owner;
   struct http_peer *peer = &client->conn.peer;
   if (client->state == ACTIVE)
     arm_active(client);
@@ -237,15 +229,24 @@ static void on_drained(struct stream *stream)
 
 static void on_closed(struct stream *stream)
 {
-  struct h1_client *client = of_stream(stream);
+  struct h1_client *client = stream->owner;
   deadline_remove(&client->deadline);
   client->owner->on_gone(client);
   buf_fini(&client->conn.out);
   free(client);
 }
 
-static const struct stream_events stream_events = { on_open, on_data, on_end, on_drained,
-                                                    on_closed };
+/* Whoever makes a connection opens its stream. */
+static const struct stream_events stream_events = { NULL, on_data, on_end, on_drained, on_closed };
+
+static int overdue(const struct h1_client *client)
+{
+  if (client->mute)
+    return ERR_UPSTREAM_CLOSED;
+  return client->state == ACTIVE && stream_queued(client->conn.stream) > 0
+             ? ERR_UPSTREAM_SEND_TIMEOUT
+             : ERR_UPSTREAM_TIMEOUT;
+}
 
 static void on_deadline(struct deadline *deadline)
 {
@@ -253,9 +254,9 @@ static void on_deadline(struct deadline *deadline)
   if (client->state == IDLE)
     h1_client_close(client);
   else if (client->state == CLOSING)
-    stream_close(&client->conn.stream); /* the last bytes of a tunnel do not get out */
+    stream_close(client->conn.stream); /* the last bytes of a tunnel do not get out */
   else
-    fail(client, client->state == CONNECTING ? ERR_CONNECT_TIMEOUT : ERR_UPSTREAM_TIMEOUT);
+    fail(client, overdue(client));
 }
 
 /* http_ops */
@@ -264,8 +265,7 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
                      int more)
 {
   struct h1_client *client = h1_client_of(peer);
-  client->head_only =
-      head->method.len == 4 && memcmp(span_text(arena, head->method), "HEAD", 4) == 0;
+  client->head_only = (uint8_t)head_is_of_head(head, arena);
   client->conn.out_chunked = (uint8_t)(more && head->body_len < 0);
   client->conn.out_none = (uint8_t)!more;
   loop_lend(client->conn.loop, &client->conn.out);
@@ -274,23 +274,26 @@ static int send_head(struct http_peer *peer, const struct head *head, const stru
 
 static int send_body(struct http_peer *peer, const char *data, size_t len)
 {
-  return h1_conn_body(&h1_client_of(peer)->conn, data, len);
+  struct h1_client *client = h1_client_of(peer);
+  int err = client->mute ? 0 : h1_conn_body(&client->conn, data, len);
+  return err < 0 ? write_failed(client, err) : err;
 }
 
 static int send_end(struct http_peer *peer, const struct head *trailers, const struct buf *arena)
 {
   struct h1_client *client = h1_client_of(peer);
   client->sent = 1;
-  return h1_conn_end(&client->conn, trailers, arena);
+  return client->mute ? 0 : h1_conn_end(&client->conn, trailers, arena);
 }
 
 static int flush(struct http_peer *peer)
 {
   struct h1_client *client = h1_client_of(peer);
-  int err = h1_conn_flush(&client->conn);
-  if (err == 0)
-    arm_active(client);
-  return err;
+  int err = client->mute ? 0 : h1_conn_flush(&client->conn);
+  if (err < 0)
+    return write_failed(client, err);
+  arm_active(client);
+  return 0;
 }
 
 static void read_response(struct http_peer *peer, int on)
@@ -299,13 +302,13 @@ static void read_response(struct http_peer *peer, int on)
   client->paused = (uint8_t)!on;
   if (client->state == ACTIVE)
     arm_active(client);
-  stream_read(&client->conn.stream, on);
+  stream_read(client->conn.stream, on);
 }
 
 static size_t queued(const struct http_peer *peer)
 {
   const struct h1_conn *conn = (const struct h1_conn *)peer;
-  return stream_queued(&conn->stream) + conn->out.len;
+  return stream_queued(conn->stream) + conn->out.len;
 }
 
 static int is_stale(const struct http_peer *peer)
@@ -321,7 +324,7 @@ static void release(struct http_peer *peer, int reuse)
   if (client->state == CLOSING)
     return;
   if (client->state != ACTIVE || !reuse || !client->keep || !client->complete || !client->sent ||
-      stream_queued(&client->conn.stream) > 0) {
+      client->mute || stream_queued(client->conn.stream) > 0) {
     h1_client_close(client);
     return;
   }
@@ -329,7 +332,7 @@ static void release(struct http_peer *peer, int reuse)
   arm(client, client->config.idle_ms);
   if (client->conn.out.data)
     loop_return(client->conn.loop, &client->conn.out);
-  stream_read(&client->conn.stream, 1);
+  stream_read(client->conn.stream, 1);
   client->owner->on_idle(client);
 }
 
@@ -340,7 +343,7 @@ static int tunnel(struct http_peer *peer, const char *data, size_t len)
     enter(client, TUNNEL);
   arm(client, client->config.tunnel_ms);
   uv_buf_t out = uv_buf_init((char *)data, (unsigned)len); /* libuv does not write to it */
-  return len > 0 ? stream_write(&client->conn.stream, &out, 1) : 0;
+  return len > 0 ? stream_write(client->conn.stream, &out, 1) : 0;
 }
 
 static void tunnel_end(struct http_peer *peer)
@@ -350,7 +353,7 @@ static void tunnel_end(struct http_peer *peer)
     return;
   enter(client, CLOSING);
   arm(client, client->config.send_ms);
-  stream_finish(&client->conn.stream);
+  stream_finish(client->conn.stream);
 }
 
 static const struct http_ops ops = {
@@ -366,17 +369,9 @@ static const struct http_ops ops = {
   .tunnel_end = tunnel_end,
 };
 
-static int open_stream(struct h1_client *client, int family)
-{
-  struct net_loop *loop = client->conn.loop;
-  struct stream *stream = &client->conn.stream;
-  return family == AF_UNIX ? stream_init_pipe(stream, loop->uv, &stream_events, &loop->read_buf)
-                           : stream_init(stream, loop->uv, &stream_events, &loop->read_buf);
-}
-
-int h1_client_open(struct h1_client **out, struct net_loop *loop,
-                   const struct h1_client_config *config, const struct h1_client_owner *owner,
-                   const struct sockaddr *addr, const struct http_events *events, void *exchange)
+int h1_client_start(struct h1_client **out, struct stream *stream, struct net_loop *loop,
+                    const struct http_client_config *config, const struct h1_client_owner *owner,
+                    const struct http_events *events, void *exchange)
 {
   struct h1_client *client = calloc(1, sizeof(*client));
   if (!client)
@@ -385,46 +380,38 @@ int h1_client_open(struct h1_client **out, struct net_loop *loop,
   client->owner = owner;
   client->opened_ms = uv_now(loop->uv);
   client->served = 1;
+  client->state = ACTIVE;
   client->conn.loop = loop;
+  client->conn.stream = stream;
   client->conn.peer = (struct http_peer){ .ops = &ops, .events = events, .owner = exchange };
   list_init(&client->pool_node);
   h1_parser_init(&client->conn.parser, 1, &client->config.limits, &parser_events);
-  int err = open_stream(client, addr->sa_family);
-  if (err < 0) {
-    free(client);
-    return err;
-  }
   deadline_add(&loop->deadlines, &client->deadline, on_deadline);
-  arm(client, client->config.connect_ms);
+  stream->read_limit = config->read_bytes;
+  stream_give(stream, &stream_events, client);
+  stream_read(stream, 1);
   *out = client;
-  if (addr->sa_family == AF_UNIX)
-    err = stream_connect_pipe(&client->conn.stream, ((const struct sockaddr_un *)addr)->sun_path);
-  else
-    err = stream_connect(&client->conn.stream, addr);
-  if (err < 0) {
-    client->conn.peer.owner = NULL;
-    h1_client_close(client);
-  }
-  return err;
+  return 0;
 }
 
 int h1_client_is_alive(const struct h1_client *client)
 {
   char byte;
   uv_os_fd_t fd;
-  if (uv_fileno(&client->conn.stream.handle, &fd) < 0)
+  if (uv_fileno(&client->conn.stream->handle, &fd) < 0)
     return 0;
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
-                    const struct h1_client_config *config)
+                    const struct http_client_config *config)
 {
   CHECK(client->state == IDLE);
   enter(client, ACTIVE);
   arm(client, 0);
   client->config = *config;
+  client->conn.stream->read_limit = config->read_bytes;
   client->conn.parser.limits = &client->config.limits;
   client->conn.peer.events = events;
   client->conn.peer.owner = exchange;

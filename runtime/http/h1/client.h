@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection to an upstream over HTTP/1.1: one request at a time, its response back.
  *
- * CONNECTING -> ACTIVE -> IDLE -> ACTIVE ...; ACTIVE -> TUNNEL; any -> CLOSING
+ * ACTIVE -> IDLE -> ACTIVE ...; ACTIVE -> TUNNEL; any -> CLOSING
  * ACTIVE: an exchange owns it. IDLE: in its pool; a byte that arrives then kills it (DESIGN D16). */
 #ifndef HTTP_H1_CLIENT_H
 #define HTTP_H1_CLIENT_H
 
 #include "base/list.h"
+#include "http/client.h"
 #include "http/h1/conn.h"
 
 struct h1_client;
@@ -20,24 +21,12 @@ struct h1_client_owner {
   void (*on_gone)(struct h1_client *client);
 };
 
-struct h1_client_config {
-  struct http_limits limits;
-  uint64_t connect_ms;
-  uint64_t send_ms;
-  uint64_t response_ms;
-  uint64_t idle_ms;
-  uint64_t tunnel_ms;
-  /* NULL: plain. Starts TLS on a connected stream; on_open of the stream tells how it went. */
-  int (*secure)(struct stream *stream, void *data);
-  void *secure_data;
-};
-
 struct h1_client {
   struct h1_conn conn;
   struct list pool_node; /* of the pool, while idle */
   void *pool;            /* of the pool's owner */
   struct deadline deadline;
-  struct h1_client_config config;
+  struct http_client_config config;
   const struct h1_client_owner *owner;
   uint64_t opened_ms; /* by the loop's clock */
   uint32_t served;    /* requests that it has had, the present one too */
@@ -48,16 +37,17 @@ struct h1_client {
   uint8_t sent;      /* the present request is whole */
   uint8_t complete;  /* the present response is whole */
   uint8_t paused;    /* the exchange does not read for now */
+  uint8_t mute;      /* the upstream takes nothing more: what it has said is still read */
   uint8_t keep;      /* the response allows another request */
 };
 
-/* Connects to an IP address or a unix socket; on_ready or on_abort of `events` follows, never from within. */
-int h1_client_open(struct h1_client **out, struct net_loop *loop,
-                   const struct h1_client_config *config, const struct h1_client_owner *owner,
-                   const struct sockaddr *addr, const struct http_events *events, void *exchange);
+/* Takes over an open stream, for a first request; on failure it stays the caller's. */
+int h1_client_start(struct h1_client **out, struct stream *stream, struct net_loop *loop,
+                    const struct http_client_config *config, const struct h1_client_owner *owner,
+                    const struct http_events *events, void *exchange);
 /* Gives an idle connection to an exchange; it may send at once. */
 void h1_client_take(struct h1_client *client, const struct http_events *events, void *exchange,
-                    const struct h1_client_config *config);
+                    const struct http_client_config *config);
 /* Asks the kernel whether the upstream has closed an idle connection, or sent what nobody asked for,
  * before the loop has heard of it. */
 int h1_client_is_alive(const struct h1_client *client);

@@ -13,7 +13,7 @@ int h1_conn_flush(struct h1_conn *conn)
   if (conn->out.len == 0)
     return 0;
   uv_buf_t out = uv_buf_init(conn->out.data, (unsigned)conn->out.len);
-  int err = stream_write(&conn->stream, &out, 1);
+  int err = stream_write(conn->stream, &out, 1);
   loop_return(conn->loop, &conn->out);
   return err;
 }
@@ -27,7 +27,7 @@ static int write_large(struct h1_conn *conn, const char *data, size_t len)
   bufs[count++] = uv_buf_init((char *)data, (unsigned)len); /* libuv does not write to it */
   if (conn->out_chunked)
     bufs[count++] = uv_buf_init((char *)"\r\n", 2); /* as above */
-  int err = stream_write(&conn->stream, bufs, count);
+  int err = stream_write(conn->stream, bufs, count);
   if (conn->out.data)
     loop_return(conn->loop, &conn->out);
   return err;

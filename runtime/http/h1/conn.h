@@ -9,7 +9,7 @@
 
 struct h1_conn {
   struct http_peer peer;
-  struct stream stream;
+  struct stream *stream;
   struct h1_parser parser;
   struct net_loop *loop;
   struct buf out;      /* heads and small bodies, until flush */

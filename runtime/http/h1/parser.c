@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "http/uri.h"
 
 static struct h1_parser *self_of(llhttp_t *llhttp)
 {
@@ -17,16 +18,23 @@ static int fail(struct h1_parser *parser, int err)
   return HPE_USER;
 }
 
+/* Others write into the arena too, between two pieces of one text: then its beginning moves behind that.
+ * Copies count as bytes of the head. */
 static int grow(struct h1_parser *parser, struct span *span, const char *data, size_t len)
 {
   struct buf *arena = parser->message->arena;
-  parser->head_bytes += (uint32_t)len;
+  int moves = span->len > 0 && span->at + span->len != arena->len;
+  parser->head_bytes += (uint32_t)len + (moves ? span->len : 0);
   if (parser->head_bytes > parser->limits->head_bytes)
     return fail(parser, ERR_HEADERS_TOO_LARGE);
+  int err = moves ? buf_reserve(arena, span->len + len) : 0;
+  if (err == 0 && moves)
+    err = text_put(arena, span_text(arena, *span), span->len, span);
   if (span->len == 0)
     span->at = (uint32_t)arena->len;
   span->len += (uint32_t)len;
-  int err = buf_put(arena, data, len);
+  if (err == 0)
+    err = buf_put(arena, data, len);
   return err < 0 ? fail(parser, err) : 0;
 }
 
@@ -87,7 +95,7 @@ static int on_value_complete(llhttp_t *llhttp)
     return fail(parser, ERR_HEADERS_TOO_LARGE);
   if (limits->field_bytes > 0 && parser->name.len + value.len + 4 > limits->field_bytes)
     return fail(parser, ERR_FIELD_TOO_LONG);
-  if (limits->drop_underscores && memchr(text + parser->name.at, '_', parser->name.len)) {
+  if (text_name_oddities(text + parser->name.at, parser->name.len) & limits->drop_names) {
     parser->name = parser->value = (struct span){ 0 };
     return 0;
   }
@@ -125,49 +133,6 @@ static int check_framing(struct h1_parser *parser, struct head *head)
   return 0;
 }
 
-static int is_one_of(char c, const char *extra)
-{
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         (c != 0 && strchr(extra, c));
-}
-
-/* Length of the host at the start of an authority, without its port; -1 when it is none. */
-static int64_t host_length(const char *text, uint32_t len)
-{
-  uint32_t at = 0;
-  if (len > 0 && text[0] == '[') {
-    for (at = 1; at < len && is_one_of(text[at], ":."); at++)
-      continue;
-    return at > 2 && at < len && text[at] == ']' ? (int64_t)at + 1 : -1;
-  }
-  for (; at < len && is_one_of(text[at], "-._~%!$&'()*+,;="); at++) {
-    if (text[at] == '.' && at + 1 < len && text[at + 1] == '.')
-      return -1;
-  }
-  return at;
-}
-
-/* reg-name, IPv4 or [IPv6] and a port (RFC 3986 3.2.2), without userinfo, or nothing. */
-static int host_is_valid(const char *text, uint32_t len)
-{
-  if (len == 0)
-    return 1;
-  int64_t host = host_length(text, len);
-  if (host <= 0)
-    return 0;
-  if (host == len)
-    return 1;
-  uint32_t port = 0;
-  for (uint32_t at = (uint32_t)host + 1; at < len; at++) {
-    if (text[at] < '0' || text[at] > '9')
-      return 0;
-    port = port * 10 + (uint32_t)(text[at] - '0');
-    if (port > UINT16_MAX)
-      return 0;
-  }
-  return text[host] == ':';
-}
-
 /* absolute-form (RFC 9112 3.2.2): its authority replaces Host, its path becomes the target. */
 static int split_absolute(struct head *head, const struct buf *arena)
 {
@@ -189,28 +154,15 @@ static int split_absolute(struct head *head, const struct buf *arena)
   return head->host.len > 0 ? 0 : ERR_BAD_REQUEST;
 }
 
-/* RFC 9110 7.1 has no fragment in a target. Clients that send one mean the page: nginx takes it off. */
-static void drop_fragment(struct head *head, const struct buf *arena)
-{
-  const char *text = span_text(arena, head->target);
-  const char *mark = head->target.len > 0 ? memchr(text, '#', head->target.len) : NULL;
-  if (mark)
-    head->target.len = (uint32_t)(mark - text);
-}
-
 static int check_target(struct h1_parser *parser, struct head *head)
 {
   struct buf *arena = parser->message->arena;
-  if (parser->llhttp.method == HTTP_CONNECT)
-    return ERR_METHOD;
-  drop_fragment(head, arena);
-  if (head->target.len == 0)
-    return ERR_BAD_REQUEST;
+  if (parser->llhttp.method == HTTP_CONNECT || parser->llhttp.method == HTTP_TRACE)
+    return ERR_METHOD; /* TRACE would show a client what the gateway adds, as nginx has it */
+  uri_drop_fragment(&head->target, arena);
   const char *text = span_text(arena, head->target);
-  for (uint32_t i = 0; i < head->target.len; i++) {
-    if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f)
-      return ERR_BAD_REQUEST;
-  }
+  if (!uri_is_target(text, head->target.len))
+    return ERR_BAD_REQUEST;
   if (text[0] == '/')
     return 0;
   if (head->target.len == 1 && text[0] == '*')
@@ -241,7 +193,7 @@ static int check_request(struct h1_parser *parser, struct head *head)
   int err = check_target(parser, head);
   if (err < 0)
     return err;
-  if (!host_is_valid(span_text(arena, head->host), head->host.len))
+  if (!uri_is_host(span_text(arena, head->host), head->host.len))
     return ERR_BAD_REQUEST;
   int host = head_find_id(head, FIELD_HOST, 0);
   if (host < 0 && head->version == 11)
@@ -249,7 +201,7 @@ static int check_request(struct h1_parser *parser, struct head *head)
   if (host >= 0) {
     struct span value = head->fields[host].value;
     if (head_find_id(head, FIELD_HOST, (uint32_t)host + 1) >= 0 ||
-        !host_is_valid(span_text(arena, value), value.len))
+        !uri_is_host(span_text(arena, value), value.len))
       return ERR_BAD_REQUEST;
     if (head->host.len == 0)
       head->host = value;
@@ -358,8 +310,9 @@ static int translate(const struct h1_parser *parser, llhttp_errno_t code)
     break;
   case ERR_BAD_REQUEST:
   case ERR_AMBIGUOUS_FRAMING:
-  case ERR_HEADERS_TOO_LARGE:
     return parser->is_response ? ERR_UPSTREAM_PROTOCOL : parser->err;
+  case ERR_HEADERS_TOO_LARGE:
+    return parser->is_response ? ERR_UPSTREAM_HEAD_TOO_LARGE : parser->err;
   default:
     return parser->err;
   }

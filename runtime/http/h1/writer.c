@@ -150,13 +150,13 @@ static int put_framing(struct buf *out, const struct head *head, const struct bu
 {
   if (head->status < 200 || head->status == 204)
     return 0;
-  if (more && head->body_len < 0)
+  if (more > 0 && head->body_len < 0)
     return version >= 11 ? buf_put(out, "transfer-encoding: chunked\r\n", 28) : 0;
-  if (more)
+  if (more > 0)
     return put_length(out, head->body_len);
   int at = head_find_id(head, FIELD_CONTENT_LENGTH, 0);
   if (at < 0)
-    return head->status == 304 ? 0 : put_length(out, 0);
+    return head->status == 304 || more < 0 ? 0 : put_length(out, 0);
   struct span value = head->fields[at].value;
   int err = buf_put(out, "content-length: ", 16);
   if (err == 0)

@@ -8,7 +8,8 @@
 /* Appends a request head; framing fields follow from body_len and `more`. */
 MG_MUST_USE int h1_write_request(struct buf *out, const struct head *head, const struct buf *arena,
                                  int more);
-/* Appends a response head. `keep`: 1 keep-alive, 0 `Connection: close`. `version`: the client's. */
+/* Appends a response head. `more`: 1 a body follows, 0 none, -1 none and nobody knows how long it would
+ * be (HEAD). `keep`: 1 keep-alive, 0 `Connection: close`. `version`: the client's. */
 MG_MUST_USE int h1_write_response(struct buf *out, const struct head *head, const struct buf *arena,
                                   int more, int keep, uint32_t version);
 /* Appends the fields of trailers and the empty line. NULL: just the empty line. */

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The page /metrics, in the text format of Prometheus: counters of the workers added up, the state
--- of the configuration, the process, and what scripts count.
+-- of the configuration, the process, what scripts count, and the names of ingress-nginx.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local ingress_nginx = require("moongate.admin.ingress_nginx")
+local pages = require("moongate.admin.page")
 local process = require("moongate.control.process")
 local vm = require("moongate.api.vm")
 
@@ -13,43 +15,11 @@ local M = {}
 local PREFIX = "moongate_"
 local BUCKET, SUM = 2, 3
 local TYPES = { [0] = "counter", "gauge", "histogram", "histogram" }
-local ESCAPES = { ["\\"] = "\\\\", ["\n"] = "\\n" }
 
 local stat = ffi.new("struct mg_stat")
 
 local function text_of(pointer)
   return pointer ~= nil and ffi.string(pointer) or nil
-end
-
-local function number(value)
-  return value == math.floor(value) and ("%.0f"):format(value) or ("%.14g"):format(value)
-end
-
-local Page = {}
-Page.__index = Page
-
-function Page:head(name, kind, help)
-  if self.name ~= name then
-    self.name = name
-    if help and help ~= "" then
-      self:line(("# HELP %s %s"):format(name, help:gsub("[\\\n]", ESCAPES)))
-    end
-    self:line(("# TYPE %s %s"):format(name, kind))
-  end
-end
-
-function Page:line(text)
-  self[#self + 1] = text
-end
-
-function Page:value(name, labels, value)
-  self:line(("%s%s %s"):format(name, labels ~= "" and "{" .. labels .. "}" or "", number(value)))
-end
-
---- One metric without labels.
-function Page:single(name, kind, help, value)
-  self:head(name, kind, help)
-  self:value(name, "", value)
 end
 
 -- --- workers -----------------------------------------------------------------
@@ -124,8 +94,23 @@ local function add_configuration(page, gateway)
     "When a change was taken over last.", gateway.published_at or 0)
 end
 
-local function label(text)
-  return (text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }))
+local label = pages.label
+
+local function add_ends(page, name, help, certificates, field)
+  for _, one in ipairs(certificates) do
+    for _, host in ipairs(one[field] and one.names or {}) do
+      page:head(name, "gauge", help)
+      page:value(name, ('host="%s",source="%s"'):format(label(host), label(one.source)), one[field])
+    end
+  end
+end
+
+local function add_certificates(page, gateway)
+  local certificates = gateway and gateway.publisher:certificates() or {}
+  add_ends(page, PREFIX .. "ssl_expire_time_seconds",
+    "When the certificate of a host ends, in seconds since 1970.", certificates, "ends")
+  add_ends(page, PREFIX .. "ssl_ocsp_expire_time_seconds",
+    "When the OCSP response that is sent with it ends.", certificates, "response_ends")
 end
 
 local function add_health(page, gateway)
@@ -201,13 +186,15 @@ end
 ---@param gateway table?  moongate.control.gateway, once there is one
 ---@return string
 function M.page(gateway)
-  local page = setmetatable({}, Page)
+  local page = pages.new()
   add_workers(page)
   add_configuration(page, gateway)
+  add_certificates(page, gateway)
   add_health(page, gateway)
   add_process(page)
   add_scripts(page)
-  return table.concat(page, "\n") .. "\n"
+  ingress_nginx.add(page, gateway)
+  return page:text()
 end
 
 return M

@@ -15,7 +15,9 @@ local M = {}
 M.REQUEST = 0
 M.RESPONSE = 1
 
-local BYTES_MAX = 1048576
+--- What a body may have unless a limit is given.
+M.BYTES_MAX = 1048576
+
 local text = ffi.new("struct mg_text")
 
 ---@param object table  ctx.request or ctx.response
@@ -26,7 +28,10 @@ local text = ffi.new("struct mg_text")
 ---@return string? code
 function M.read(object, which, max)
   fields.check(object)
-  local started = C.mg_body_wait(vm, object.record, object.generation, which, max or BYTES_MAX)
+  if C.mg_task_serves(vm, object.record) == 0 then
+    error("a body is read in the hooks of its own request only", 3)
+  end
+  local started = C.mg_body_wait(vm, object.record, object.generation, which, max or M.BYTES_MAX)
   local result = task.wait(started)
   if result < 0 then
     return nil, errors.text(result), errors.name(result)

@@ -45,11 +45,48 @@ local CLIENT = {
   secure = function(record)
     return record.tls == 1
   end,
+  stream_id = function(record)
+    return record.stream_id > 0 and record.stream_id or nil
+  end,
 }
+
+-- Of ctx.client.tls.
+local TLS = {
+  version = C.MG_TLS_VERSION,
+  cipher = C.MG_TLS_CIPHER,
+  sni = C.MG_TLS_SNI,
+  alpn = C.MG_TLS_ALPN,
+  verify = C.MG_TLS_VERIFY,
+  accepted = C.MG_TLS_ACCEPTED,
+  subject = C.MG_TLS_SUBJECT,
+  issuer = C.MG_TLS_ISSUER,
+  serial = C.MG_TLS_SERIAL,
+  fingerprint = C.MG_TLS_FINGERPRINT,
+  fingerprint_sha256 = C.MG_TLS_FINGERPRINT_SHA256,
+  certificate = C.MG_TLS_CERTIFICATE,
+}
+
+local tls_text = ffi.new("struct mg_text")
+local Tls = {}
+
+function Tls.__index(self, key)
+  local fact = key == "resumed" and C.MG_TLS_RESUMED or TLS[key]
+  fields.check(self)
+  if fact and C.mg_client_tls(self.record, self.generation, fact, tls_text) == 1 then
+    local text = ffi.string(tls_text.data, tls_text.length)
+    return key ~= "resumed" and text or text == "r"
+  end
+end
 
 local Client = {}
 
 function Client.__index(self, key)
+  if key == "tls" then
+    fields.check(self)
+    return self.record.tls == 1
+        and setmetatable({ record = self.record, generation = self.generation }, Tls)
+      or nil
+  end
   local read = CLIENT[key]
   if read then
     fields.check(self)
@@ -88,23 +125,28 @@ local PARTS = {
   log = function(self)
     return setmetatable({ ctx = self }, Log)
   end,
-  timings = function(self)
-    local record = self.record
-    return {
-      total = record.total_s,
-      connect = record.connect_s >= 0 and record.connect_s or nil,
-      first_byte = record.first_byte_s >= 0 and record.first_byte_s or nil,
-      attempts = record.attempts,
-      bytes_in = tonumber(record.bytes_in),
-      bytes_out = tonumber(record.bytes_out),
-    }
-  end,
 }
+
+-- As they are now: they go on while the request does.
+local function timings(self)
+  fields.check(self)
+  local record = self.record
+  return {
+    total = record.total_s,
+    connect = record.connect_s >= 0 and record.connect_s or nil,
+    first_byte = record.first_byte_s >= 0 and record.first_byte_s or nil,
+    attempts = record.attempts,
+    bytes_in = tonumber(record.bytes_in),
+    bytes_out = tonumber(record.bytes_out),
+  }
+end
 
 function Ctx.__index(self, key)
   local method = Ctx[key]
   if method then
     return method
+  elseif key == "timings" then
+    return timings(self)
   end
   local make = PARTS[key]
   if make then
@@ -134,13 +176,18 @@ end
 
 -- --- who it is ---------------------------------------------------------------
 
---- Tells the plugins that follow who the client is, as ctx.consumer.
+--- Tells the plugins that follow who the client is, as ctx.consumer: a copy, since plugins keep one
+--- table for all requests of a consumer.
 ---@param consumer { id: string, username: string?, groups: string[]? }
 ---@param credential any?  how it was found out
 function Ctx:authenticate(consumer, credential)
   fields.check(self)
-  rawset(self, "consumer", consumer)
-  consumer.credential = credential
+  local own = {}
+  for key, value in pairs(consumer) do
+    own[key] = value
+  end
+  own.credential = credential
+  rawset(self, "consumer", own)
 end
 
 ---@return boolean
@@ -181,6 +228,7 @@ function Ctx:respond(status, body, headers)
   if C.mg_task_serves(vm, self.record) == 0 then
     error("ctx:respond works in the hooks of its own request only", 2)
   end
+  self.ends = true -- should anything fail from here on, the request does not pass
   local result = C.mg_respond(self.record, self.generation, status, C.MG_SOURCE_PLUGIN)
   if result == errors.STATE then
     error("the answer is on its way already; ctx:respond belongs in a hook before the response's "
@@ -191,7 +239,6 @@ function Ctx:respond(status, body, headers)
   if body then
     put_body(self, body)
   end
-  self.answered = true
   C.mg_task_end(vm, ANSWER)
   task.halt()
 end
@@ -209,9 +256,23 @@ function Ctx:abort(reason)
   if C.mg_task_serves(vm, self.record) == 0 then
     error("ctx:abort works in the hooks of its own request only", 2)
   end
+  self.ends = true
   log.info("request_aborted", { reason = reason, plugin = self.plugin_name })
   C.mg_task_end(vm, ABORT)
   task.halt()
+end
+
+--- Counts that a limit was gone over, and writes the line `limit_exceeded`, of which repeats are
+--- limited.
+---@param limit string  its name on the page /metrics
+function Ctx:limit_exceeded(limit)
+  fields.check(self)
+  C.mg_count_limit(vm, limit, #limit)
+  self.log:warn("limit_exceeded", {
+    limit = limit,
+    client = self.client.ip,
+    host = self.request.host,
+  })
 end
 
 --- Whether the client has left.
@@ -228,6 +289,7 @@ function M.new(record, generation)
     generation = generation,
     plugin_name = false,
     running = false,
+    ends = false, -- a hook has begun to answer, or to cut the connection
     request = request_part.new(record, generation),
     upstream = false,
   }

@@ -4,6 +4,7 @@
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local clock = require("moongate.api.clock")
 local errors = require("moongate.api.errors")
 local task = require("moongate.api.task")
 local vm = require("moongate.api.vm")
@@ -33,6 +34,40 @@ function M.resolve(name)
     end
   end
   return list
+end
+
+local ADDRESS_SECONDS = 10 -- for which a resolved name is believed
+local NAMES_MAX = 1000
+
+local known_addresses = {} -- host -> { list, until_s, next }
+local known_count = 0
+
+--- One of the addresses of a host, in turn; what was resolved a moment ago is not asked for again.
+---
+--- Errors: those of `resolve`.
+---@param host string  a name, or an address, which is returned as it is
+---@return string? address
+---@return string? err
+---@return string? code
+function M.address(host)
+  if host:match("^%d+%.%d+%.%d+%.%d+$") or host:find(":", 1, true) then
+    return host
+  end
+  local known = known_addresses[host]
+  if not known or known.until_s < clock.monotonic() then
+    local list, err, code = M.resolve(host)
+    if not list then
+      return nil, err, code
+    end
+    known_count = known_count + 1
+    if known_count > NAMES_MAX then
+      known_addresses, known_count = {}, 1 -- hosts that come from requests must not fill memory
+    end
+    known = { list = list, until_s = clock.monotonic() + ADDRESS_SECONDS, next = 0 }
+    known_addresses[host] = known
+  end
+  known.next = known.next % #known.list + 1
+  return known.list[known.next]
 end
 
 return M

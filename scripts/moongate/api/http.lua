@@ -5,12 +5,13 @@
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
-local clock = require("moongate.api.clock")
 local dns = require("moongate.api.dns")
 local errors = require("moongate.api.errors")
 local json = require("moongate.api.json")
+local protocols = require("moongate.protocols")
 local task = require("moongate.api.task")
 local tls = require("moongate.api.tls")
+local TOKEN = require("moongate.api.token")
 local url = require("moongate.api.url")
 local values = require("moongate.api.values")
 local vm = require("moongate.api.vm")
@@ -19,7 +20,6 @@ local M = {}
 
 local TIMEOUT_SECONDS = 5
 local BODY_BYTES = 1048576
-local ADDRESS_SECONDS = 10 -- for which a resolved name is believed
 
 local name_text = ffi.new("struct mg_text")
 local value_text = ffi.new("struct mg_text")
@@ -33,11 +33,13 @@ local value_text = ffi.new("struct mg_text")
 ---@field query table<string, string|number>?  added to the URL
 ---@field timeout number|string?   for all of it, 5 s unless given
 ---@field max_body integer|string? of the response, 1 MiB unless given
+---@field service string?          name of a service of the gateway: one of its endpoints is asked
 ---@field tls table?               { verify, ca, certificate, key, server_name }; verifies by itself
 
 ---@class moongate.HttpResponse
 ---@field status integer
 ---@field headers table<string, string>  by lower-case name, values joined by ", "
+---@field trailers table<string, string>  fields behind the body, the same way
 ---@field body string
 local Response = {}
 Response.__index = Response
@@ -74,65 +76,51 @@ function Response:json()
   return json.decode(self.body)
 end
 
+local function by_name(fields)
+  local all = {}
+  for _, field in ipairs(fields) do
+    local name = field[1]:lower()
+    all[name] = all[name] and all[name] .. ", " .. field[2] or field[2]
+  end
+  return all
+end
+
 --- A response of parts; what tests answer with.
 ---@param status integer
 ---@param fields { [1]: string, [2]: string }[]
 ---@param body string
+---@param trailers { [1]: string, [2]: string }[]?
 ---@return moongate.HttpResponse
-function M.response(status, fields, body)
-  local headers = {}
-  for _, field in ipairs(fields) do
-    local name = field[1]:lower()
-    headers[name] = headers[name] and headers[name] .. ", " .. field[2] or field[2]
-  end
-  return setmetatable(
-    { status = status, headers = headers, fields = fields, body = body },
-    Response
-  )
+function M.response(status, fields, body, trailers)
+  return setmetatable({
+    status = status,
+    headers = by_name(fields),
+    trailers = by_name(trailers or {}),
+    fields = fields,
+    body = body,
+  }, Response)
 end
 
 -- --- where it goes -----------------------------------------------------------
 
-local NAMES_MAX = 1000
-
-local known_addresses = {} -- host -> { list, until_s, next }
-local known_count = 0
-
-local function address_of(host)
-  if host:match("^%d+%.%d+%.%d+%.%d+$") or host:find(":", 1, true) then
-    return host
-  end
-  local known = known_addresses[host]
-  if not known or known.until_s < clock.monotonic() then
-    local list, err, code = dns.resolve(host)
-    if not list then
-      return nil, err, code
-    end
-    known_count = known_count + 1
-    if known_count > NAMES_MAX then
-      known_addresses, known_count = {}, 1 -- hosts that come from requests must not fill memory
-    end
-    known = { list = list, until_s = clock.monotonic() + ADDRESS_SECONDS, next = 0 }
-    known_addresses[host] = known
-  end
-  known.next = known.next % #known.list + 1
-  return known.list[known.next]
-end
+-- A profile lives as long as the thread, and names may come from requests.
+local PROFILES_MAX = 1000
 
 local function profile_of(request, target)
-  if target.scheme ~= "https" then
+  local protocol = protocols[target.scheme]
+  if not protocol.tls then
     return nil
   end
   local wanted = { verify = true, server_name = target.host }
   for key, value in pairs(request.tls or {}) do
     wanted[key] = value
   end
-  return tls.profile(wanted)
+  return tls.profile(wanted, protocol.version, PROFILES_MAX)
 end
 
 -- Where requests went of late: an endpoint's kept connections go when it is released.
 local KEEP_SECONDS = 60
-local endpoints = {} -- "address port profile" -> { number, uses, used_at }
+local endpoints = {} -- "address port version profile" -> { number, uses, used_at }
 
 local function sweep(now)
   for key, endpoint in pairs(endpoints) do
@@ -143,12 +131,12 @@ local function sweep(now)
   end
 end
 
-local function endpoint_of(address, port, profile)
-  local key = ("%s %d %s"):format(address, port, tostring(profile))
+local function endpoint_of(address, port, version, profile)
+  local key = ("%s %d %d %s"):format(address, port, version, tostring(profile))
   local endpoint = endpoints[key]
   if not endpoint then
     sweep(C.mg_time_monotonic())
-    local number = C.mg_endpoint(vm, address, #address, port, profile)
+    local number = C.mg_endpoint(vm, address, #address, port, version, profile)
     if number < 0 then
       return nil, number
     end
@@ -205,6 +193,9 @@ end
 local function new_fetch(request, target)
   local body, kind = body_of(request)
   local method = request.method or (body and "POST" or "GET")
+  if not method:find(TOKEN) then
+    return nil, ("method %q: not a name of a method"):format(method), "bad_field"
+  end
   local fetch = C.mg_fetch_new(vm, method, #method, target.target, #target.target)
   if fetch == nil then
     return nil, "out of memory", "no_memory"
@@ -224,20 +215,60 @@ local function string_of(text)
   return text.length > 0 and ffi.string(text.data, text.length) or ""
 end
 
-local function response_of(fetch)
+local function fields_by(field_at, fetch)
   local fields = {}
-  while C.mg_fetch_head_at(fetch, #fields, name_text, value_text) == 1 do
+  while field_at(fetch, #fields, name_text, value_text) == 1 do
     fields[#fields + 1] = { string_of(name_text), string_of(value_text) }
   end
-  C.mg_fetch_text(fetch, value_text)
-  return M.response(C.mg_fetch_status(fetch), fields, string_of(value_text))
+  return fields
 end
 
-local CODES = { upstream_timeout = "timeout", connect_timeout = "timeout" }
+local function response_of(fetch)
+  local fields = fields_by(C.mg_fetch_head_at, fetch)
+  local trailers = fields_by(C.mg_fetch_trailer_at, fetch)
+  C.mg_fetch_text(fetch, value_text)
+  return M.response(C.mg_fetch_status(fetch), fields, string_of(value_text), trailers)
+end
+
+local CODES = { upstream_timeout = "timeout", upstream_send_timeout = "timeout",
+  connect_timeout = "timeout" }
 
 local function failure(result)
   local name = errors.name(result)
   return nil, errors.text(result), CODES[name] or name
+end
+
+--- Chooses an endpoint of a service of the gateway, in workers: { number, uses, done }, or nil and
+--- the code of an error. `done` is told the outcome, as Balancer:done is.
+M.choose = nil
+
+-- Where the request goes: { number, uses }, or nil and the code of an error or its text and name.
+local function destination(request, target)
+  if request.service then
+    if not M.choose then
+      return nil, "services are known to workers only", "service"
+    end
+    local endpoint, code = M.choose(request.service)
+    if not endpoint then
+      return failure(code)
+    end
+    return endpoint
+  end
+  local address, err, code = dns.address(target.host)
+  if not address then
+    return nil, err, code
+  end
+  local profile
+  profile, err = profile_of(request, target)
+  if err then
+    return nil, err, "tls_config"
+  end
+  local endpoint
+  endpoint, code = endpoint_of(address, target.port, protocols[target.scheme].version, profile)
+  if not endpoint then
+    return failure(code)
+  end
+  return endpoint
 end
 
 -- The endpoint is in use meanwhile, also when a hook's deadline ends the wait.
@@ -248,6 +279,9 @@ local function wait(fetch, endpoint, seconds, limit)
   end)
   endpoint.uses = endpoint.uses - 1
   endpoint.used_at = C.mg_time_monotonic()
+  if endpoint.done then
+    endpoint.done(not ok and "gone" or result < 0 and "failed" or "ok")
+  end
   if not ok then
     error(result, 0)
   end
@@ -263,24 +297,14 @@ end
 function M.transport(request, target)
   local seconds = request.timeout and values.seconds(request.timeout) or TIMEOUT_SECONDS
   local until_s = C.mg_time_monotonic() + seconds
-  local address, err, code = address_of(target.host)
-  if not address then
-    return nil, err, code
-  end
-  local profile
-  profile, err = profile_of(request, target)
-  if err then
-    return nil, err, "tls_config"
-  end
-  local fetch
-  fetch, err, code = new_fetch(request, target)
+  local fetch, err, code = new_fetch(request, target)
   if not fetch then
     return nil, err, code
   end
   local endpoint
-  endpoint, code = endpoint_of(address, target.port, profile)
+  endpoint, err, code = destination(request, target)
   if not endpoint then
-    return failure(code)
+    return nil, err, code
   end
   local left = math.max(0.001, until_s - C.mg_time_monotonic())
   local limit = request.max_body and values.parse_bytes(request.max_body) or BODY_BYTES

@@ -3,6 +3,7 @@
 -- mg.metrics: counters, gauges and histograms of scripts, on the page /metrics beside the gateway's
 -- own. Series are process-wide: all workers add to one.
 local C = require("moongate.api.core")
+local utf8 = require("moongate.api.utf8")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -13,8 +14,13 @@ local BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
 
 local ESCAPES = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }
 
+-- A value may be a client's: one byte that is not of UTF-8, or NUL, and the whole page is refused.
 local function quote(value)
-  return '"' .. tostring(value):gsub('[\\"\n]', ESCAPES) .. '"'
+  value = tostring(value)
+  if value:find("[%z\128-\255]") then
+    value = utf8.clean(value:gsub("%z", utf8.REPLACEMENT), utf8.REPLACEMENT)
+  end
+  return '"' .. value:gsub('[\\"\n]', ESCAPES) .. '"'
 end
 
 -- The labels of one series as text, in the order of their declaration.

@@ -6,7 +6,7 @@ local M = {}
 local HOOKS = {
   init = true,
   configure = false,
-  client_hello = false,
+  client_hello = true,
   rewrite = true,
   access = true,
   request_body = true,
@@ -28,7 +28,10 @@ local KEYS = {
   before = "table",
   config = "table",
   prepare = "function",
+  needs = "function",
   on_error = "string",
+  keeps_length = "boolean",
+  releases = "boolean",
 }
 
 local STAGES = {
@@ -89,7 +92,8 @@ end
 --- `prepare(conf)` works out once what follows from a configuration alone (compiled patterns, sets
 --- of networks) and returns what the hooks get as `conf` instead, and perhaps a warning. It runs in
 --- the control thread too, where nil and a message, or an error, makes the routes that have this
---- configuration answer 503; it must not wait.
+--- configuration answer 503; it must not wait. `needs(hook, conf)`, asked after it, says whether a
+--- hook has anything to do with this configuration: one that has not costs nothing.
 ---@generic Config
 ---@param definition moongate.Plugin<Config>
 ---@return moongate.Plugin<Config>
@@ -102,6 +106,10 @@ function M.plugin(definition)
     if err then
       error(err, 2)
     end
+  end
+  if definition.config and definition.client_hello then
+    error("mg.plugin: client_hello sees connections, which have no route; a plugin with it has no "
+      .. "config", 2)
   end
   if definition.config and type(definition.config.read) ~= "function" then
     error("mg.plugin: config is a type of mg.schema, such as s.record{…}", 2)
@@ -128,6 +136,12 @@ local function declare(list, what)
     elseif type(declaration) ~= "table" then
       error(("mg.%s takes a table"):format(what), 2)
     end
+    for name in pairs(declaration) do
+      if type(name) ~= "string" then
+        error(("mg.%s takes a table of names and values; %s is no name"):format(what,
+          tostring(name)), 2)
+      end
+    end
     local where = debug.getinfo(2, "Sl")
     local file = where.source:gsub("^@", "")
     table.insert(collecting[list], { value = declaration, file = file, line = where.currentline })
@@ -143,8 +157,12 @@ function M.collect_begin()
   return collecting
 end
 
-function M.collect_end()
-  collecting = nil
+--- Of a collection that another has taken the place of, nothing.
+---@param collected table  of collect_begin
+function M.collect_end(collected)
+  if collecting == collected then
+    collecting = nil
+  end
 end
 
 return M

@@ -109,9 +109,9 @@ end
 
 local function replacement_of(with, groups)
   if type(with) == "string" then
-    return (with:gsub("%$(%$?%d*)", function(mark)
-      if mark == "$" then
-        return "$"
+    return (with:gsub("%$([%$%d]?%d*)", function(mark)
+      if mark:sub(1, 1) == "$" then
+        return mark
       end
       return mark ~= "" and (groups[tonumber(mark)] or "") or nil
     end))

@@ -14,6 +14,8 @@ local M = {}
 local Request = {}
 local text = ffi.new("struct mg_text")
 
+local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2" }
+
 local function string_of(value)
   return value.data ~= nil and ffi.string(value.data, value.length) or nil
 end
@@ -30,7 +32,9 @@ local READ = {
     return string_of(record.path)
   end,
   raw_path = function(record)
-    return (string_of(record.target):gsub("%?.*", ""))
+    local target = string_of(record.target)
+    local mark = target:find("?", 1, true)
+    return mark and target:sub(1, mark - 1) or target
   end,
   query_string = function(record)
     return string_of(record.query)
@@ -41,6 +45,9 @@ local READ = {
   authority = function(record)
     return string_of(record.authority)
   end,
+  public_authority = function(record)
+    return string_of(record.public_authority)
+  end,
   scheme = function(record)
     return record.secure == 1 and "https" or "http"
   end,
@@ -48,10 +55,10 @@ local READ = {
     return record.local_port
   end,
   http_version = function(record)
-    return ({ [10] = "1.0", [11] = "1.1", [20] = "2" })[record.version]
+    return VERSIONS[record.version]
   end,
   start_time = function(record)
-    return record.started_s
+    return C.mg_time_now() - (C.mg_time_monotonic() - record.started_s)
   end,
   is_upgrade = function(record)
     return record.upgrade == 1
@@ -132,6 +139,22 @@ end
 ---@return string? code
 function Request:body(max)
   return body.read(self, body.REQUEST, max)
+end
+
+--- Has a copy of the body kept as it passes, for the log hook: nothing waits for it.
+---@param max integer?  bytes, 1 MiB unless given; of a longer body nothing is kept
+function Request:keep_body(max)
+  fields.check(self)
+  fields.must(C.mg_request_keep(self.record, self.generation, max or body.BYTES_MAX))
+end
+
+--- What keep_body has kept, once the body is whole; nil when it was too long or did not come whole.
+---@return string?
+function Request:kept_body()
+  fields.check(self)
+  if C.mg_request_kept(self.record, self.generation, text) == 1 then
+    return text.length > 0 and ffi.string(text.data, text.length) or ""
+  end
 end
 
 ---@return any? value

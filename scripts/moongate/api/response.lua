@@ -99,6 +99,28 @@ function Response:set_headers(headers)
   end
 end
 
+-- Whether a list of names, as Vary has them, holds a lower-case one or `*`.
+local function covers(list, wanted)
+  for name in list:gmatch("[^,%s]+") do
+    if name == "*" or name:lower() == wanted then
+      return true
+    end
+  end
+  return false
+end
+
+--- Says that the answer depends on a field of the request (RFC 9110 12.5.5), unless it says so.
+---@param name string
+function Response:add_vary(name)
+  local wanted = name:lower()
+  for _, list in ipairs(self:header_values("vary")) do
+    if covers(list, wanted) then
+      return
+    end
+  end
+  self:add_header("Vary", name)
+end
+
 --- Appends a Set-Cookie field (RFC 6265 4.1).
 ---@param cookie string  name=value and attributes, as it stands in the field
 function Response:set_cookie(cookie)
@@ -130,6 +152,30 @@ function Response:set_body(content)
   for _, name in ipairs({ "ETag", "Content-Encoding", "Content-MD5", "Content-Range" }) do
     fields.remove(self, fields.RESPONSE, name)
   end
+end
+
+local CODINGS = { gzip = 0, br = 1 }
+
+--- Sends the body in a content coding, piece by piece, and says so in the head.
+---@param coding "gzip"|"br"
+---@param level integer  1 to 9, of br 0 to 11
+function Response:encode(coding, level)
+  fields.must(C.mg_response_encode(self.record, self.generation, CODINGS[coding], level))
+  self:set_header("Content-Encoding", coding)
+  for _, name in ipairs({ "Accept-Ranges", "Content-MD5" }) do
+    fields.remove(self, fields.RESPONSE, name)
+  end
+  local tag = self:header("etag")
+  if tag and tag:sub(1, 2) ~= "W/" then
+    self:set_header("ETag", "W/" .. tag) -- the bytes are others (RFC 9110 8.8.1)
+  end
+end
+
+--- Bytes of the body that response_body hooks see at most at once; as they come unless set.
+---@param bytes integer  at least 1
+function Response:set_piece_size(bytes)
+  fields.check(self)
+  self.record.piece_bytes = bytes
 end
 
 ---@param value any

@@ -4,8 +4,13 @@
 -- of the same folder found by `require`. The text comes from the control thread, so that all states
 -- see the same.
 local plugin_api = require("moongate.api.plugin")
+local task = require("moongate.api.task")
+local tasks = require("moongate.api.tasks")
+local timer = require("moongate.api.timer")
 
 local M = {}
+
+local LOAD_SECONDS = 30 -- with the init hooks of their plugins
 
 local function strict(path)
   return setmetatable({}, {
@@ -66,6 +71,7 @@ local function loader(files)
     local state = { busy = true }
     loaded[file] = state
     local env = strict(file.path)
+    timer.own_environment(env)
     rawset(env, "require", require_local)
     setfenv(chunk, env)
     local ok, value = pcall(chunk)
@@ -84,15 +90,16 @@ end
 
 --- Runs all files and collects what they define.
 ---@param files { path: string, name: string, text: string }[]  `name`: path below the folder
+---@param progress { file: string? }  the file that is run
 ---@return { plugins: moongate.Plugin[], routes: table[], settings: table[] }? loaded
 ---@return string? err  with file and line
-function M.load(files)
+function M.load(files, progress)
   local collected = plugin_api.collect_begin()
   local run = loader(files)
   local plugins = {}
   local ok, err = xpcall(function()
     for _, file in ipairs(files) do
-      collected.file = file.path
+      collected.file, progress.file = file.path, file.path
       local value = run(file)
       if plugin_api.is_plugin(value) then
         value.name = value.name or module_name(file.name)
@@ -101,11 +108,40 @@ function M.load(files)
       end
     end
   end, with_traceback)
-  plugin_api.collect_end()
+  plugin_api.collect_end(collected)
   if not ok then
     return nil, err
   end
   return { plugins = plugins, routes = collected.routes, settings = collected.settings }
+end
+
+-- Of a task that was stopped, what is said and where in the file that was run.
+local function stopped_at(err, file)
+  local line = err:match("\n%s*" .. file:gsub("%p", "%%%0") .. ":(%d+): in ")
+  return line and ("%s:%s: %s"):format(file, line, err:match("^[^\n]*")) or err
+end
+
+local function overdue(progress)
+  local what = progress.plugin and ("plugin %s: init"):format(progress.plugin)
+    or progress.file .. ": loading"
+  return ("%s took longer than %d s"):format(what, LOAD_SECONDS)
+end
+
+--- Calls what runs files, in a task of its own: one that does not come back is stopped with it, one
+--- that waits for ever is left to it.
+---@param fn fun(files: table, progress: { file: string?, plugin: string? }): table?, string?
+---@return table? loaded
+---@return string? err
+function M.contain(fn, files)
+  local progress = {}
+  local one = task.spawn(fn, files, progress)
+  local loaded, err, code = tasks.join(one, LOAD_SECONDS)
+  if code == "timeout" then
+    return nil, overdue(progress)
+  elseif not one.ok then
+    return nil, stopped_at(err, progress.file)
+  end
+  return loaded, err
 end
 
 return M

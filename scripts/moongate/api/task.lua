@@ -14,6 +14,10 @@ local yield = coroutine.yield
 local create = coroutine.create
 local resume = coroutine.resume
 local status = coroutine.status
+local is_yieldable = coroutine.isyieldable
+
+local NOT_HERE = "nothing may wait or answer here: a function of C calls it (string.gsub, "
+  .. "table.sort, a finalizer), and cannot be left; collect there, and do so afterwards"
 
 -- What a wait yields, to be told from what a script's coroutine yields to its own caller.
 local WAIT = {}
@@ -28,6 +32,10 @@ function M.wait(started)
     end
     return started
   end
+  if not is_yieldable() then
+    C.mg_wait_cancel(vm)
+    error(NOT_HERE, 3)
+  end
   local result = yield(WAIT)
   if result == errors.DEADLINE then
     error("deadline: the hook took too long", 0)
@@ -37,6 +45,9 @@ end
 
 --- Ends the present hook: C has been told how, and never resumes the task.
 function M.halt()
+  if not is_yieldable() then
+    error(NOT_HERE, 3)
+  end
   yield(WAIT)
 end
 
@@ -168,6 +179,10 @@ end
 
 local function pass(co, ok, ...)
   if ok and (...) == WAIT and status(co) ~= "dead" then
+    if not is_yieldable() then
+      C.mg_wait_cancel(vm)
+      return false, NOT_HERE
+    end
     return pass(co, resume(co, yield(WAIT)))
   end
   return ok, ...

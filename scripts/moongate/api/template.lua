@@ -4,17 +4,22 @@
 -- whoever fills one in takes an unset variable as the empty text.
 local M = {}
 
+--- Names of variables; besides, there are those that begin with http_, arg_ and cookie_.
+M.names = {}
+
 local FIXED = {}
 for word in ([[
-  args body_bytes_sent content_length content_type document_uri host hostname
-  http_host is_args namespace ingress_name service_name service_port remote_addr remote_port
-  remote_user request_id request_method request_uri req_id query_string scheme server_name
-  server_port server_protocol uri the_real_ip best_http_host pass_access_scheme pass_port
+  args binary_remote_addr body_bytes_sent content_length content_type document_uri host hostname
+  http_host is_args location_path namespace ingress_name service_name service_port
+  remote_addr remote_port remote_user request_id request_method request_uri req_id query_string
+  scheme server_name server_port server_protocol uri the_real_ip best_http_host
+  pass_access_scheme pass_port
   pass_server_port proxy_add_x_forwarded_for proxy_upstream_name escaped_request_uri
   ssl_client_s_dn ssl_client_i_dn ssl_client_verify ssl_cipher ssl_protocol ssl_server_name
-  ssl_client_serial ssl_client_fingerprint time_iso8601 time_local msec
+  ssl_client_serial ssl_client_fingerprint ssl_session_reused time_iso8601 time_local msec
 ]]):gmatch("%S+") do
   FIXED[word] = true
+  M.names[#M.names + 1] = word
 end
 
 local function is_known(name)
@@ -65,12 +70,13 @@ function M.is_fixed(parts)
   return true
 end
 
---- The text of parts that hold no variable.
+--- The text that parts were made of, each variable in one spelling: equal texts mean the same.
+---@param parts { text: string?, var: string? }[]
 ---@return string
-function M.fixed(parts)
+function M.text(parts)
   local out = {}
   for i, part in ipairs(parts) do
-    out[i] = part.text
+    out[i] = part.text or "${" .. part.var .. "}"
   end
   return table.concat(out)
 end

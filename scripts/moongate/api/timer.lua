@@ -21,6 +21,8 @@ Timer.__index = Timer
 
 local owners = setmetatable({}, { __mode = "k" }) -- coroutine -> owner
 
+local by_environment = setmetatable({}, { __mode = "k" }) -- of functions -> owner
+
 -- Outside tasks, when a thread starts, there is no coroutine.
 local function running()
   return coroutine.running() or "main"
@@ -30,6 +32,13 @@ end
 ---@param owner table?
 function M.own(owner)
   owners[running()] = owner
+end
+
+--- Timers whose function has this environment belong to the owner of this task, whoever sets them:
+--- hooks and tasks of a script do too.
+---@param environment table
+function M.own_environment(environment)
+  by_environment[environment] = owners[running()]
 end
 
 --- Ends all timers of an owner, and refuses further ones.
@@ -75,7 +84,7 @@ end
 
 local function start(timer)
   setmetatable(timer, Timer)
-  local owner = owners[running()]
+  local owner = owners[running()] or by_environment[getfenv(timer.fn)]
   if M.is_off or owner and owner.is_over then
     timer.is_over = true
     return timer

@@ -10,6 +10,7 @@ local vm = require("moongate.api.vm")
 local M = {}
 
 local profiles = {} -- JSON of what is asked -> { profile, err }, for as long as the thread lives
+local count = 0
 local error_text = ffi.new("char[256]")
 
 local VERSIONS = { ["TLSv1.2"] = 12, ["TLSv1.3"] = 13 }
@@ -26,7 +27,7 @@ local function versions(text)
   return least, most
 end
 
-local function make(tls)
+local function make(tls, version)
   local options = ffi.new("struct mg_tls_options")
   local function set(field, value)
     options[field].data, options[field].length = value, value and #value or 0
@@ -41,6 +42,8 @@ local function make(tls)
   options.min_version, options.max_version = versions(
     type(tls.protocols) == "table" and table.concat(tls.protocols, " ") or tls.protocols
   )
+  options.protocol = version
+  options.suites = tls.ciphers
   local profile = C.mg_tls_client_new(vm, options, error_text, ffi.sizeof(error_text))
   if profile == nil then
     return nil, ffi.string(error_text)
@@ -50,16 +53,23 @@ end
 
 --- The profile for what is asked, made once.
 ---@param tls table  { verify, verify_depth, ca, certificate, key, server_name, protocols, … }
+---@param version integer?  of HTTP: 0 (default) 1.1, 1 HTTP/2, 2 what is agreed on
+---@param most integer?  none is made when there are so many; for what requests can name
 ---@return ffi.cdata*? profile  struct mg_tls_client *
 ---@return string? err
 ---@return boolean? is_new  it was made by this call
-function M.profile(tls)
-  local key = json.encode(tls)
+function M.profile(tls, version, most)
+  version = version or 0
+  local key = version .. json.encode(tls)
   local known = profiles[key]
   if known then
     return known.profile, known.err, false
   end
-  local profile, err = make(tls)
+  if most and count >= most then
+    return nil, ("%d names and settings of TLS are in use, no further one is taken"):format(count)
+  end
+  local profile, err = make(tls, version)
+  count = count + 1
   profiles[key] = { profile = profile, err = err }
   return profile, err, true
 end

@@ -125,10 +125,14 @@ function Upstream:set_body(body)
   fields.must(C.mg_body_set(self.record, self.generation, body, #body))
 end
 
---- Chooses another service of the configuration by name; raises when there is none of that name.
+--- Chooses another service of the configuration by name; without one of that name the request is
+--- answered with 503.
 ---@param name string
 function Upstream:set_service(name)
   fields.check(self)
+  if type(name) ~= "string" then
+    error("set_service takes the name of a service, not a " .. type(name), 2)
+  end
   self.service = name
 end
 
@@ -153,6 +157,9 @@ end
 ---@param port integer
 function Upstream:set_target_address(host, port)
   fields.check(self)
+  if type(host) ~= "string" or type(port) ~= "number" then
+    error("set_target_address takes an IP address and a port", 2)
+  end
   self.address, self.port = host, port
 end
 

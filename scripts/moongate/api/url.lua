@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Percent-encoding (RFC 3986 2.1), query strings and Cookie fields (RFC 6265).
+local protocols = require("moongate.protocols")
+
 local M = {}
 
 local function decode_pair(digits)
@@ -75,7 +77,7 @@ function M.cookie_value(header, name)
   end
 end
 
---- Parts of an absolute http or https URL.
+--- Parts of an absolute URL: http, https, or another of moongate.protocols.
 ---
 --- Errors: `invalid`.
 ---@param text string
@@ -83,8 +85,9 @@ end
 ---@return string? err
 ---@return "invalid"? code
 function M.parse(text)
-  local scheme, authority, target = text:match("^(https?)://([^/?#@%s]+)([^#%s]*)$")
-  if not scheme then
+  local scheme, authority, target = text:match("^(%w+)://([^/?#@%s]+)([^#%s]*)$")
+  local protocol = scheme ~= "auto" and protocols[scheme]
+  if not protocol then
     return nil, "not a URL of the form http(s)://host[:port][/path]", "invalid"
   end
   local host, port = authority:match("^(%[[%x:.]+%]):?(%d*)$")
@@ -94,7 +97,7 @@ function M.parse(text)
   if not host then
     return nil, "no host in the URL", "invalid"
   end
-  port = port ~= "" and tonumber(port) or (scheme == "https" and 443 or 80)
+  port = port ~= "" and tonumber(port) or (protocol.tls and 443 or 80)
   if target == "" or target:sub(1, 1) == "?" then
     target = "/" .. target
   end

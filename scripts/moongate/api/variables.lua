@@ -23,6 +23,16 @@ local function header(request, generation, name)
   return ""
 end
 
+-- All fields of that name, as nginx joins them: nothing may be hidden from a key in a second one.
+local function joined(request, generation, name)
+  local value, nth = header(request, generation, name), 1
+  while C.mg_request_header(request, generation, name, #name, nth, text) == 1 do
+    value = value .. (name == "cookie" and "; " or ", ") .. string_of(text)
+    nth = nth + 1
+  end
+  return value
+end
+
 local function scheme(request)
   return request.secure == 1 and "https" or "http"
 end
@@ -30,6 +40,24 @@ end
 local function port(request)
   local settings = C.mg_settings(M.vm)
   return tostring(request.secure == 1 and settings.public_https_port or settings.public_http_port)
+end
+
+local function tls_fact(fact)
+  return function(request, generation)
+    return C.mg_client_tls(request, generation, fact, text) == 1 and string_of(text) or ""
+  end
+end
+
+-- What a route is called: texts at some distance behind its first byte.
+local function name_of(field)
+  return function(request)
+    local names = request.names
+    if names == nil then
+      return ""
+    end
+    return ffi.string(ffi.cast("const char *", request.route) + names[field].at,
+      names[field].length)
+  end
 end
 
 local READ = {
@@ -47,6 +75,9 @@ local READ = {
   end,
   http_host = function(request)
     return string_of(request.authority)
+  end,
+  best_http_host = function(request)
+    return string_of(request.public_authority)
   end,
   is_args = function(request)
     return request.query.length > 0 and "?" or ""
@@ -85,6 +116,21 @@ local READ = {
   uri = function(request)
     return string_of(request.path)
   end,
+  ingress_name = name_of("ingress"),
+  namespace = name_of("space"),
+  service_name = name_of("service"),
+  service_port = name_of("port"),
+  proxy_upstream_name = name_of("upstream"),
+  location_path = name_of("path"),
+  ssl_protocol = tls_fact(C.MG_TLS_VERSION),
+  ssl_cipher = tls_fact(C.MG_TLS_CIPHER),
+  ssl_server_name = tls_fact(C.MG_TLS_SNI),
+  ssl_session_reused = tls_fact(C.MG_TLS_RESUMED),
+  ssl_client_verify = tls_fact(C.MG_TLS_VERIFY),
+  ssl_client_s_dn = tls_fact(C.MG_TLS_SUBJECT),
+  ssl_client_i_dn = tls_fact(C.MG_TLS_ISSUER),
+  ssl_client_serial = tls_fact(C.MG_TLS_SERIAL),
+  ssl_client_fingerprint = tls_fact(C.MG_TLS_FINGERPRINT),
   msec = function()
     return ("%.3f"):format(C.mg_time_now())
   end,
@@ -101,8 +147,8 @@ local SAME = {
   document_uri = "uri",
   server_name = "host",
   hostname = "host",
-  best_http_host = "http_host",
   the_real_ip = "remote_addr",
+  binary_remote_addr = "remote_addr", -- as text: what is counted or hashed is the same
   pass_access_scheme = "scheme",
   pass_server_port = "pass_port",
   req_id = "request_id",
@@ -112,20 +158,20 @@ for name, other in pairs(SAME) do
 end
 
 function READ.proxy_add_x_forwarded_for(request, generation)
-  local before = header(request, generation, "x-forwarded-for")
+  local before = joined(request, generation, "x-forwarded-for")
   local ip = string_of(request.client_ip)
   return before ~= "" and before .. ", " .. ip or ip
 end
 
 local FAMILIES = {
   http = function(request, generation, name)
-    return header(request, generation, (name:gsub("_", "-")))
+    return joined(request, generation, (name:gsub("_", "-")))
   end,
   arg = function(request, _, name)
     return url.query_value(string_of(request.query), name) or ""
   end,
   cookie = function(request, generation, name)
-    return url.cookie_value(header(request, generation, "cookie"), name) or ""
+    return url.cookie_value(joined(request, generation, "cookie"), name) or ""
   end,
 }
 

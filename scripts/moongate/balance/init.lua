@@ -202,11 +202,11 @@ local function new_balancer(registry, service, is_newest)
   return self
 end
 
--- An id that stands for another service now: the one before is gone.
-local function forget(self, before, now)
-  if before ~= now then
-    self.known[before] = nil
+local function forget(self, service)
+  for _, endpoint in pairs(self.known[service] or {}) do
+    self.drop(endpoint)
   end
+  self.known[service] = nil
 end
 
 --- The balancer of a service part.
@@ -233,7 +233,9 @@ function Registry:of(part, id)
   made.previous = current
   if current then
     current.previous = nil
-    forget(self, current.name, made.name)
+    if current.name ~= made.name then -- the id stands for another service now
+      forget(self, current.name)
+    end
   end
   self.balancers[id] = made
   return made
@@ -244,10 +246,7 @@ end
 function Registry:sweep(is_gone)
   for id, balancer in pairs(self.balancers) do
     if is_gone(id) then
-      for _, endpoint in pairs(self.known[balancer.name] or {}) do
-        self.drop(endpoint)
-      end
-      self.known[balancer.name] = nil
+      forget(self, balancer.name)
       self.balancers[id] = nil
     end
   end
@@ -296,7 +295,7 @@ function Balancer:pick(request, generation, tried, key)
   keep_fresh(self)
   if #self.live == 0 then
     return nil, "no endpoint is available", "no_endpoint"
-  elseif self.affinity then
+  elseif self.affinity and request then -- scripts ask without one
     return affinity.choose(self, request, generation, tried)
   end
   return self.algorithm.choose(self, tried, key)

@@ -1,16 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- What `moongate check` finds beyond the faults of translation: routes that nobody reaches,
--- services without endpoints, patterns that may run away, certificates that end soon.
+-- services without endpoints, patterns that may run away, certificates that end.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local annotations = require("moongate.control.translate.annotations")
+local expiry = require("moongate.control.expiry")
+local ingresses = require("moongate.control.translate.ingresses")
 local pattern = require("moongate.check.pattern")
 local reach = require("moongate.check.reach")
 
 local M = {}
-
-local SOON_SECONDS = 14 * 86400
 
 local function sorted_keys(map)
   local keys = {}
@@ -129,36 +130,28 @@ local function judge_services(faults, judged)
   end
 end
 
--- --- certificates ------------------------------------------------------------
-
-local error_text = ffi.new("char[256]")
-
-local function judge_certificate(faults, entry)
-  local pem, key = entry.certificate, entry.key
-  local certificate = C.mg_certificate_new(pem, #pem, key, #key, error_text, 256)
-  if certificate == nil then
-    return -- the snapshot's writer has said so
+-- What translation has found wrong with the entry of a port says it already.
+local function has_fault(model, source)
+  local title = title_of(source)
+  for _, fault in ipairs(model.faults) do
+    if fault.severity == "error" and fault.object == title and fault.field == source.field then
+      return true
+    end
   end
-  local left = tonumber(C.mg_certificate_not_after(certificate)) - C.mg_time_now()
-  C.mg_certificate_unref(certificate)
-  local date = os.date("!%Y-%m-%d", C.mg_time_now() + left)
-  if left < SOON_SECONDS then
-    faults[#faults + 1] = {
-      severity = "warning",
-      object = entry.source,
-      code = "certificate",
-      message = ("the certificate %s on %s; renew it"):format(
-        left < 0 and "has ended" or "ends", date),
-    }
-  end
+  return false
 end
 
-local function judge_certificates(faults, judged)
-  for _, entry in ipairs(judged.model.certificates) do
-    judge_certificate(faults, entry)
+local function judge_ports(faults, judged)
+  if not next(judged.store.slices) then
+    return
   end
-  if judged.model.default_certificate then
-    judge_certificate(faults, judged.model.default_certificate)
+  for _, port in ipairs(judged.model.ports or {}) do
+    local service = judged.model.services[port.service]
+    if #service.endpoints == 0 and not has_fault(judged.model, port.source) then
+      warn(faults, service, "no_endpoints",
+        ("no endpoint is ready for port %d of %s; look at selector and pods"):format(port.port,
+          port.protocol:upper()))
+    end
   end
 end
 
@@ -169,11 +162,6 @@ local CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 local function class_of(object)
   local metadata = object.value.metadata or {}
   return object.value.spec.ingressClassName or (metadata.annotations or {})[CLASS_ANNOTATION]
-end
-
-local function is_canary(object)
-  local annotations = (object.value.metadata or {}).annotations or {}
-  return annotations["nginx.ingress.kubernetes.io/canary"] == "true"
 end
 
 local function objects_with_routes(model)
@@ -192,9 +180,11 @@ local function judge_ingresses(faults, judged)
     known[fault.object or ""] = true
   end
   local objects = judged.store.objects.Ingress
+  local prefix = ingresses.prefix(judged.flags)
   for _, key in ipairs(sorted_keys(objects)) do
     local object = objects[key]
-    if not known[object.title] and not is_canary(object) then
+    local written = (object.value.metadata or {}).annotations or {}
+    if not known[object.title] and not annotations.is_canary(prefix, written) then
       local class = class_of(object)
       local why = class and ("its class %q is not this gateway's"):format(class)
         or "it names no class; set spec.ingressClassName"
@@ -211,13 +201,13 @@ local function judge_ingresses(faults, judged)
   end
 end
 
-local function judge_log_format(faults, judged)
-  local format = judged.model.settings["log-format-upstream"]
+local function judge_log_format(faults, judged, setting, streams)
+  local format = judged.model.settings[setting]
   local name = ffi.new("struct mg_text")
-  if format and C.mg_access_log_unknown(format, #format, name) == 1 then
+  if format and C.mg_access_log_unknown(format, #format, streams, name) == 1 then
     faults[#faults + 1] = {
       severity = "warning",
-      object = "log-format-upstream",
+      object = setting,
       code = "variable",
       message = ("there is no variable %s; it is always empty"):format(
         ffi.string(name.data, name.length)),
@@ -235,9 +225,13 @@ function M.faults(judged)
   end
   judge_routes(faults, judged)
   judge_services(faults, judged)
-  judge_certificates(faults, judged)
+  judge_ports(faults, judged)
+  for _, fault in ipairs(expiry.faults(judged.publisher:certificates(), C.mg_time_now())) do
+    faults[#faults + 1] = fault
+  end
   judge_ingresses(faults, judged)
-  judge_log_format(faults, judged)
+  judge_log_format(faults, judged, "log-format-upstream", 0)
+  judge_log_format(faults, judged, "log-format-stream", 1)
   return faults
 end
 

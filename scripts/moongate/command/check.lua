@@ -7,7 +7,6 @@ local flags = require("moongate.command.flags")
 local json = require("moongate.api.json")
 local report = require("moongate.control.report")
 local serve = require("moongate.command.serve")
-local settings = require("moongate.settings")
 local sources = require("moongate.command.sources")
 local worker_settings = require("moongate.api.settings")
 
@@ -31,23 +30,6 @@ local function resolve()
   return { "0.0.0.0" }
 end
 
--- A folder may hold both; a file is what its ending says.
-local function sort_paths(paths)
-  local manifests, scripts = {}, {}
-  for _, path in ipairs(paths) do
-    local kind = sources.kind(path)
-    if not kind then
-      return nil, ("%s: there is no such file or folder"):format(path)
-    elseif kind == "folder" or path:match("%.lua$") then
-      scripts[#scripts + 1] = path
-    end
-    if kind == "folder" or not path:match("%.lua$") then
-      manifests[#manifests + 1] = path
-    end
-  end
-  return manifests, scripts
-end
-
 local function count(faults)
   local errors, warnings = 0, 0
   for _, fault in ipairs(faults) do
@@ -68,12 +50,14 @@ local function as_text(judged, faults)
   local errors, warnings = count(faults)
   local lines = report.lines(faults)
   local summary = report.summary(judged.model)
-  lines[#lines + 1] = ("%s, %s in %s: %s of %s\n"):format(
+  local ports = #(judged.model.ports or {})
+  lines[#lines + 1] = ("%s, %s in %s: %s of %s%s\n"):format(
     plural(errors, "error"),
     plural(warnings, "warning"),
     plural(judged.files, "file"),
     plural(summary.routes, "route"),
-    plural(summary.hosts, "host")
+    plural(summary.hosts, "host"),
+    ports > 0 and ", " .. plural(ports, "port") .. " of TCP and UDP" or ""
   )
   return table.concat(lines, "\n")
 end
@@ -88,12 +72,13 @@ local function as_json(judged, faults)
     hosts = summary.hosts,
     routes = summary.routes,
     services = summary.services,
+    ports = #(judged.model.ports or {}),
     faults = json.array(report.sorted(faults)),
   }) .. "\n"
 end
 
 local function read(values, paths)
-  local manifests, scripts = sort_paths(paths)
+  local manifests, scripts = sources.sort(paths)
   if not manifests then
     return nil, scripts
   end
@@ -107,7 +92,7 @@ local function read(values, paths)
     settings = own,
     flags = flags.read(values),
   }, resolve)
-  worker_settings.apply((settings.read(judged.model.settings)))
+  worker_settings.apply(judged.model.typed_settings)
   return judged
 end
 

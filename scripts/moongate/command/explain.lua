@@ -7,16 +7,17 @@ local explain = require("moongate.explain")
 local explain_text = require("moongate.explain.text")
 local flags = require("moongate.command.flags")
 local json = require("moongate.api.json")
+local report = require("moongate.control.report")
 local serve = require("moongate.command.serve")
-local settings = require("moongate.settings")
 local sources = require("moongate.command.sources")
 local url = require("moongate.api.url")
 local worker_settings = require("moongate.api.settings")
 
 local M = {}
 
-M.summary = "tells why a request goes where it goes"
+M.summary = "tells why a request, or a port of TCP or UDP, goes where it goes"
 M.usage = "[--manifests DIR]… [--scripts DIR]… | --admin ADDR   METHOD URL [-H 'Name: value']…"
+  .. " | TCP :PORT | UDP :PORT"
 M.options = {
   manifests = { kind = "list", hint = "DIR", doc = "Kubernetes objects, YAML or JSON" },
   scripts = { kind = "list", hint = "DIR", doc = "Lua scripts and plugins" },
@@ -92,7 +93,16 @@ end
 
 -- --- of folders ---------------------------------------------------------------
 
-local function explain_folders(values, method, address)
+-- Objects tell of their own faults; scripts with one have left nothing that could.
+local function tell_of_scripts(faults, complain)
+  for _, fault in ipairs(faults) do
+    if fault.object == sources.SCRIPT then
+      complain("explain: " .. report.line(fault))
+    end
+  end
+end
+
+local function explain_folders(values, method, address, complain)
   local own, err = serve.read_settings(values.set)
   if not own then
     return nil, err
@@ -103,7 +113,8 @@ local function explain_folders(values, method, address)
     settings = own,
     flags = flags.read(values),
   }, dns.resolve)
-  worker_settings.apply((settings.read(judged.model.settings)))
+  tell_of_scripts(judged.model.faults, complain)
+  worker_settings.apply(judged.model.typed_settings)
   local explained
   explained, err = explain.explain(judged, method, address, values.header, values.client)
   judged:close()
@@ -132,7 +143,7 @@ function M.run(io, ...)
   local values = parsed.values
   local how = values.admin and ask or explain_folders
   local explained
-  explained, err = how(values, parsed.rest[1], parsed.rest[2])
+  explained, err = how(values, parsed.rest[1], parsed.rest[2], io.complain)
   if not explained then
     return 1, err
   end

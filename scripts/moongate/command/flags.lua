@@ -3,6 +3,7 @@
 -- Flags of the ingress-nginx controller, so that a Deployment's arguments carry over. Those without
 -- meaning here are accepted with one warning each.
 local log = require("moongate.api.log")
+local settings = require("moongate.settings")
 
 local M = {}
 
@@ -18,12 +19,12 @@ end
 local WITHOUT_EFFECT = {
   value = {
     "election-id",
-    "healthz-host",
-    "healthz-port",
+    "election-ttl",
+    "health-check-path",
+    "health-check-timeout",
     "maxmind-edition-ids",
     "maxmind-license-key",
     "maxmind-mirror",
-    "metrics-per-host",
     "monitor-max-batch-size",
     "post-shutdown-grace-period",
     "profiler-address",
@@ -33,16 +34,12 @@ local WITHOUT_EFFECT = {
     "stream-port",
     "sync-period",
     "sync-rate-limit",
-    "tcp-services-configmap",
-    "udp-services-configmap",
     "v",
     "validating-webhook",
     "validating-webhook-certificate",
     "validating-webhook-key",
-    "time-buckets",
-    "length-buckets",
-    "size-buckets",
     "bucket-factor",
+    "max-buckets",
     "internal-logger-address",
     "apiserver-host",
     "certificate-authority",
@@ -50,28 +47,20 @@ local WITHOUT_EFFECT = {
     "publish-status-address",
     "default-server-port",
     "ssl-passthrough-proxy-port",
-    "http-port",
-    "https-port",
-    "watch-namespace-selector",
   },
   flag = {
-    "disable-catch-all",
     "disable-full-test",
+    "disable-leader-election",
     "disable-sync-events",
     "dynamic-configuration-retries",
     "enable-annotation-validation",
-    "enable-metrics",
     "enable-ssl-chain-completion",
     "enable-topology-aware-routing",
-    "exclude-socket-metrics",
-    "metrics-per-undefined-host",
     "profiling",
     "report-node-internal-ip-address",
-    "report-status-classes",
     "skip_headers",
     "update-status",
     "update-status-on-shutdown",
-    "shutdown-grace-period",
   },
 }
 
@@ -89,10 +78,52 @@ M.options = {
   ["default-backend-service"] = value("NS/NAME", "Service that answers what no rule does"),
   configmap = value("NS/NAME", "ConfigMap of settings (ingress-nginx/ingress-nginx-controller)"),
   ["watch-namespace"] = value("NS", "only Ingresses of this namespace"),
+  ["watch-namespace-selector"] = value("LABELS", "only Ingresses of namespaces with these labels"),
+  ["disable-catch-all"] = flag("leaves out Ingresses that have a defaultBackend and no rules"),
+  ["http-port"] = value("PORT", "port of HTTP, at the addresses of bind-address, or all"),
+  ["https-port"] = value("PORT", "port of HTTPS, at the same addresses"),
+  ["healthz-port"] = value("PORT", "port of the admin listener; --admin says more"),
+  ["healthz-host"] = value("HOST", "its address; all of this machine's unless given"),
+  ["shutdown-grace-period"] = value("SECONDS", "pause between not ready and draining"),
   ["disable-svc-external-name"] = flag("refuses Services of type ExternalName"),
   ["annotations-prefix"] = value("PREFIX", "of the annotations (nginx.ingress.kubernetes.io)"),
-  ["enable-ssl-passthrough"] = flag("not there yet: a host that asks for it answers 503"),
+  ["tcp-services-configmap"] = value("NS/NAME", "ConfigMap of TCP services, by port"),
+  ["udp-services-configmap"] = value("NS/NAME", "ConfigMap of UDP services, by port"),
+  ["enable-ssl-passthrough"] = flag("permits the annotation ssl-passthrough"),
+  ["enable-metrics"] = flag("metrics under the names of ingress-nginx; see docs/observability.md"),
+  ["metrics-per-host"] = flag("the host is a label of them (true)"),
+  ["metrics-per-undefined-host"] = flag("also counts requests for hosts that no object names"),
+  ["report-status-classes"] = flag("2xx stands for 200 in them"),
+  ["time-buckets"] = value("N,…", "upper bounds of durations, in seconds"),
+  ["length-buckets"] = value("N,…", "upper bounds of request_size and response_size, in bytes"),
+  ["size-buckets"] = value("N,…", "upper bounds of bytes_sent, in bytes"),
+  ["exclude-socket-metrics"] = {
+    kind = "list",
+    hint = "NAME,…",
+    doc = "metrics of requests that are left out",
+  },
   ["deep-inspect"] = flag("refuses paths with suspicious content; always on here"),
+}
+
+local HEALTHZ_PORT = "10254"
+local PAUSE = "shutdown-grace-period"
+
+local STATUS = "status.loadBalancer of Ingresses is not written: point DNS at the gateway's Service"
+local WEBHOOK = "there is no webhook; run `moongate check` on what is to be applied"
+
+--- What whoever comes from ingress-nginx has to know of some of them: `says`, and `hand` where
+--- something is to be done.
+---@type table<string, { says: string, hand: boolean? }>
+M.notes = {
+  ["enable-ssl-chain-completion"] = {
+    hand = true,
+    says = "chains are not completed: put intermediate certificates into the Secrets",
+  },
+  ["enable-topology-aware-routing"] = { says = "hints of zones are not followed" },
+  ["publish-service"] = { hand = true, says = STATUS },
+  ["publish-status-address"] = { hand = true, says = STATUS },
+  ["report-node-internal-ip-address"] = { hand = true, says = STATUS },
+  ["validating-webhook"] = { says = WEBHOOK },
 }
 
 local ignored = {}
@@ -103,6 +134,32 @@ end
 for _, name in ipairs(WITHOUT_EFFECT.flag) do
   ignored[name] = true
   M.options[name] = flag("of ingress-nginx; has no effect on manifests in folders")
+end
+
+--- Whether nothing follows from a flag.
+---@param name string
+---@return boolean
+function M.is_ignored(name)
+  return ignored[name] == true
+end
+
+local function admin_of(host, port)
+  local address = host and host:find(":", 1, true) and "[" .. host .. "]" or host or ""
+  return (host or port) and ("%s:%s"):format(address, port or HEALTHZ_PORT)
+end
+
+--- Puts those of the admin listener, and of how to stop, into the options and settings that say so
+--- here; what is said by these wins.
+---@param values table<string, any>
+---@return string? err
+function M.apply(values)
+  values.admin = values.admin or admin_of(values["healthz-host"], values["healthz-port"])
+  local pause = values[PAUSE]
+  if pause and values.settings[PAUSE] == nil then
+    local _, err = settings.parse(PAUSE, pause)
+    values.settings[PAUSE] = pause
+    return err and ("--%s: %s"):format(PAUSE, err)
+  end
 end
 
 --- The flags that translation reads; warns of the others once.

@@ -7,7 +7,7 @@ local process = require("moongate.control.process")
 
 local M = {}
 
-M.COMMANDS = { "run", "proxy", "check", "explain", "test", "version", "help" }
+M.COMMANDS = { "run", "proxy", "check", "explain", "migrate", "test", "version", "help" }
 
 local DONE, USAGE, INTERNAL = 0, 2, 70
 
@@ -36,8 +36,13 @@ local function nearest(name)
   return require("moongate.nearest").of(name, known)
 end
 
---- Runs one command. A command returns its exit code, or nil while it goes on serving.
+local HELP = { ["--help"] = true, ["-h"] = true }
+
+-- Runs one command. A command returns its exit code, or nil while it goes on serving.
 local function run(name, ...)
+  if HELP[(...) or ""] and name ~= "help" then
+    return run("help", name)
+  end
   local command = find(name)
   if not command then
     local near = nearest(name)

@@ -24,7 +24,8 @@ M.options = serve.options(own)
 
 function M.run(_, ...)
   local values, err = serve.parse(M.options, ...)
-  if not values then
+  err = err or flags.apply(values)
+  if err then
     return 2, err
   end
   for _, name in ipairs(NOT_YET) do

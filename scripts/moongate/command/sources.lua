@@ -4,12 +4,15 @@
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local errors = require("moongate.api.errors")
 local folder = require("moongate.control.source.folder")
 local gateway = require("moongate.control.gateway")
 local publish = require("moongate.control.publish")
 local scripts = require("moongate.api.scripts")
+local vm = require("moongate.api.vm")
 
-local M = {}
+--- What a fault of scripts names as its object.
+local M = { SCRIPT = "script" }
 
 local CLASS = {
   path = "(built in)",
@@ -35,12 +38,25 @@ local function fault_of(err)
   local file, line, message = err:match("^(.-):(%d+): (.*)$")
   return {
     severity = "error",
-    object = "script",
+    object = M.SCRIPT,
     file = file,
     line = tonumber(line),
     column = file and 1 or nil,
     message = message or err,
   }
+end
+
+local OWN_WORK_MS = 0xffffffff -- of thousands of objects
+
+local function run_scripts(texts)
+  local err = C.mg_watch_start(vm)
+  if err < 0 then
+    return nil, errors.text(err)
+  end
+  C.mg_watch_limit(vm, 0)
+  local loaded, why = scripts.contain(scripts.load, texts)
+  C.mg_watch_limit(vm, OWN_WORK_MS)
+  return loaded, why
 end
 
 -- Every file is compiled, so that each error of syntax is told; they run when there is none.
@@ -58,7 +74,7 @@ local function load_scripts(files, faults)
     end
   end
   if sound then
-    local loaded, err = scripts.load(texts)
+    local loaded, err = run_scripts(texts)
     if loaded then
       return loaded
     end
@@ -67,22 +83,10 @@ local function load_scripts(files, faults)
   return { plugins = {}, routes = {}, settings = {} }
 end
 
-local function settings_of(loaded, own)
-  local values = {}
-  for _, declared in ipairs(loaded.settings) do
-    for name, value in pairs(declared.value) do
-      values[name:gsub("_", "-")] = tostring(value)
-    end
-  end
-  for name, value in pairs(own or {}) do
-    values[name] = value
-  end
-  return values
-end
-
 ---@class moongate.Judged : moongate.Explainable
 ---@field store moongate.Store
 ---@field files integer
+---@field flags table<string, any>
 local Judged = {}
 Judged.__index = Judged
 
@@ -104,7 +108,7 @@ function M.read(sources, resolve)
   local files = folder.scan(sources.scripts, folder.is_script)
   local faults = {}
   local loaded = load_scripts(files, faults)
-  local values = settings_of(loaded, sources.settings)
+  local values = gateway.settings_of(loaded, sources.settings)
   local model, store = gateway.model(sources, with_class(manifests), loaded, values, resolve)
   local publisher = publish.new()
   local snapshot, _, found = publisher:build(model)
@@ -120,6 +124,7 @@ function M.read(sources, resolve)
     publisher = publisher,
     plugins = loaded.plugins,
     files = #manifests + #files,
+    flags = sources.flags or {},
   }, Judged)
 end
 
@@ -129,6 +134,27 @@ end
 function M.kind(path)
   local kind = C.mg_file_stat(path, ffi.new("uint64_t[1]"))
   return kind == 2 and "folder" or kind == 1 and "file" or nil
+end
+
+--- Sorts paths into those of manifests and those of scripts: a folder may hold both, a file is what
+--- its ending says.
+---@param paths string[]
+---@return string[]? manifests
+---@return string[]|string scripts  or what is wrong
+function M.sort(paths)
+  local manifests, lua = {}, {}
+  for _, path in ipairs(paths) do
+    local kind = M.kind(path)
+    if not kind then
+      return nil, ("%s: there is no such file or folder"):format(path)
+    elseif kind == "folder" or path:match("%.lua$") then
+      lua[#lua + 1] = path
+    end
+    if kind == "folder" or not path:match("%.lua$") then
+      manifests[#manifests + 1] = path
+    end
+  end
+  return manifests, lua
 end
 
 return M

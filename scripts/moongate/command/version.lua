@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
+local version = require("moongate.version")
+
 local M = {}
 
-M.VERSION = "0.1.0"
 M.summary = "prints the version"
 
 function M.run(io)
-  io.write("moongate " .. M.VERSION .. " (" .. jit.version .. ")\n")
+  io.write("moongate " .. version .. " (" .. jit.version .. ")\n")
   return 0
 end
 

@@ -6,17 +6,22 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local control = require("moongate.control")
+local event_log = require("moongate.event_log")
+local expiry = require("moongate.control.expiry")
 local folder = require("moongate.control.source.folder")
 local health = require("moongate.control.health")
+local json = require("moongate.api.json")
 local judge = require("moongate.control.judge")
 local log = require("moongate.api.log")
+local memory = require("moongate.control.translate.memory")
+local ocsp = require("moongate.control.ocsp")
 local process = require("moongate.control.process")
 local publish = require("moongate.control.publish")
 local report = require("moongate.control.report")
 local resolver = require("moongate.control.resolver")
 local routes = require("moongate.control.routes")
 local scripts = require("moongate.api.scripts")
-local settings = require("moongate.settings")
+local secure = require("moongate.control.secure")
 local task = require("moongate.api.task")
 local vm = require("moongate.api.vm")
 
@@ -32,18 +37,48 @@ Gateway.__index = Gateway
 ---@field settings table<string, string>?  of --set
 ---@field flags table<string, any>?
 ---@field certificates table[]?  of --cert and --key
+---@field own_ports table<integer, string>?  that the gateway listens on, and what for
+---@field objects table?  by manifest file, as far as they have been read
+---@field started table<string, any>?  settings, typed, that took effect at the start and then not
+
+local function reader_of(files)
+  local i = 0
+  return function()
+    i = i + 1
+    local file = files[i]
+    if file then
+      return file.path, file.text, file.err
+    end
+  end
+end
+
+--- Settings of the ConfigMap among the manifests and of the command line, for what is to be known
+--- before there are workers. Scripts are not asked. What is wrong is told with the first model.
+---@param sources moongate.Sources
+---@return table<string, any> typed
+---@return table<string, moongate.Fault> wrong  of the ConfigMap's keys
+function M.first_settings(sources)
+  local manifests = folder.scan(sources.manifests, folder.is_manifest)
+  local options = { flags = sources.flags or {}, settings = sources.settings }
+  sources.objects = {}
+  return control.settings_of_files(reader_of(manifests), options, sources.objects)
+end
 
 ---@param sources moongate.Sources
 function M.new(sources)
   return setmetatable({
     sources = sources,
-    publisher = publish.new(),
+    publisher = publish.new({ listen = true }),
     watch = folder.watch(),
     resolver = resolver.new(),
+    ocsp = ocsp.new(),
     health = health.new({ tell = process.health }),
     loaded = { plugins = {}, routes = {}, settings = {} },
-    objects = {}, -- by manifest file
+    objects = sources.objects or {}, -- by manifest file
+    memory = memory.new(),
     reported = {},
+    taken = 0, -- changes that were taken over, and that were not
+    refused = 0,
   }, Gateway)
 end
 
@@ -61,21 +96,12 @@ local function texts_of(files)
   return list, err
 end
 
--- A file that does not come back is stopped together with the task that runs it.
-local function contained_load(texts)
-  local ok, loaded, err = pcall(task.contain, scripts.load, texts)
-  if ok then
-    return loaded, err
-  end
-  return nil, loaded
-end
-
 -- The old generation goes on when anything is wrong with the new one.
 local function load_scripts(self, files)
   local texts, err = texts_of(files)
   local loaded
   if not err then
-    loaded, err = contained_load(texts)
+    loaded, err = scripts.contain(scripts.load, texts)
   end
   if not err then
     local _
@@ -95,25 +121,18 @@ end
 
 -- --- the model ---------------------------------------------------------------
 
-local function reader_of(files)
-  local i = 0
-  return function()
-    i = i + 1
-    local file = files[i]
-    if file then
-      return file.path, file.text, file.err
-    end
-  end
-end
-
-local function settings_of(self)
+--- What scripts and then the command line say of settings, as texts by name.
+---@param loaded table  of scripts.load
+---@param own table<string, string>?
+---@return table<string, string>
+function M.settings_of(loaded, own)
   local values = {}
-  for _, declared in ipairs(self.loaded.settings) do
+  for _, declared in ipairs(loaded.settings) do
     for name, value in pairs(declared.value) do
       values[name:gsub("_", "-")] = tostring(value)
     end
   end
-  for name, value in pairs(self.sources.settings or {}) do
+  for name, value in pairs(own or {}) do
     values[name] = value
   end
   return values
@@ -161,10 +180,12 @@ end
 ---@param loaded table       of scripts.load
 ---@param values table<string, string>
 ---@param resolve fun(host: string): string[]?, string?
----@param objects table?      what files held before, see control/source/files.lua
-function M.model(sources, manifests, loaded, values, resolve, objects)
-  local options = { flags = sources.flags or {}, settings = values }
-  local model, store = control.build_files(reader_of(manifests), options, objects)
+---@param before { objects: table, memory: moongate.Memory }?  what the last model left
+function M.model(sources, manifests, loaded, values, resolve, before)
+  before = before or {}
+  local options = { flags = sources.flags or {}, settings = values, memory = before.memory,
+    own_ports = sources.own_ports, started = sources.started }
+  local model, store = control.build_files(reader_of(manifests), options, before.objects)
   local declared = {}
   for _, list in ipairs({ sources.routes or {}, loaded.routes }) do
     for _, one in ipairs(list) do
@@ -173,6 +194,7 @@ function M.model(sources, manifests, loaded, values, resolve, objects)
   end
   routes.add(model, declared, resolve)
   judge_of(loaded):model(model)
+  secure.check(model)
   add_certificates(model, sources.certificates)
   return model, store
 end
@@ -203,8 +225,19 @@ local function all_faults(self, model, found)
   return faults
 end
 
+-- What /snapshot says of ports of TCP and UDP services.
+local function ports_of(self, model)
+  local list = json.array({})
+  for i, entry in ipairs(model.ports or {}) do
+    list[i] = { protocol = entry.protocol, port = entry.port, service = entry.service,
+      open = self.publisher:is_open(entry) }
+  end
+  return list
+end
+
 local function publish_model(self, model)
-  local typed = settings.read(model.settings)
+  local typed = model.typed_settings
+  event_log.apply(typed)
   process.shutdown_seconds = typed["worker-shutdown-timeout"] / 1000
   process.grace_seconds = typed["shutdown-grace-period"] / 1000
   local ok, err = process.settings(typed)
@@ -214,18 +247,28 @@ local function publish_model(self, model)
   if not model.default_certificate and not typed["ssl-reject-handshake"] then
     model.default_certificate = self_signed(self)
   end
+  self.ocsp:fill(model)
   local snapshot, number, found = self.publisher:build(model)
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot = C.mg_snapshot_ref(snapshot)
   process.publish(snapshot, number)
   self.health:update(model.services)
+  for _, fault in ipairs(expiry.faults(self.publisher:certificates(), C.mg_time_now())) do
+    table.insert(found, fault)
+  end
   local faults = all_faults(self, model, found)
   report_faults(self, faults)
   model.faults = faults
   self.summary = report.summary(model)
+  self.summary.ports = ports_of(self, model)
   self.summary.number = number
   self.published_at = C.mg_time_now()
   self.failed = self.script_fault ~= nil
+  if self.failed then
+    self.refused = self.refused + 1
+  else
+    self.taken, self.taken_at = self.taken + 1, self.published_at
+  end
   self.model = model
   log.info("published", {
     snapshot = number,
@@ -243,13 +286,18 @@ local function build_and_publish(self, manifests)
   task.sleep(0) -- the time that scripts took does not count
   C.mg_watch_limit(vm, OWN_WORK_MS)
   self.resolver:begin()
-  local values = settings_of(self)
-  local model = M.model(self.sources, manifests, self.loaded, values, function(name)
+  local values = M.settings_of(self.loaded, self.sources.settings)
+  local model, store = M.model(self.sources, manifests, self.loaded, values, function(name)
     return self.resolver:resolve(name)
-  end, self.objects)
+  end, self)
+  self.store = store
   self.resolver:fill(model.services)
-  publish_model(self, model)
+  if not self.closed then -- names may have been waited for
+    publish_model(self, model)
+  end
 end
+
+local RETRY_SECONDS = 5
 
 --- Reads everything, and publishes when something has changed.
 ---@param force boolean?
@@ -262,13 +310,14 @@ function Gateway:refresh(force)
   self.known_manifests, self.known_scripts = known, known_scripts
   self.watch:set(folders, script_folders)
   local first = not self.model
-  if #files > 0 and (force or scripts_changed) or (first and #sources.scripts > 0) then
+  if #sources.scripts > 0 and (force or scripts_changed or first) then
     load_scripts(self, files)
   end
   if first and self.script_fault then
     return -- a script may be what guards the rest: nothing is served before it has been loaded once
   end
-  if force or changed or scripts_changed or first then
+  if force or changed or scripts_changed or first or self.rebuild then
+    self.rebuild = false
     build_and_publish(self, manifests)
   end
 end
@@ -278,7 +327,7 @@ end
 ---@param force boolean?  as if everything had changed
 function Gateway:turn(force)
   self.forced = self.forced or force
-  if self.busy then
+  if self.busy or self.closed then
     self.again = true
     return
   end
@@ -289,11 +338,22 @@ function Gateway:turn(force)
     C.mg_watch_limit(vm, 0)
     local ok, err = pcall(task.contain, self.refresh, self, now_forced)
     if not ok then
-      self.failed = true
+      self.failed, self.refused = true, self.refused + 1
       log.error("refresh_failed", { error = err })
     end
-  until not self.again
+  until not self.again or self.closed
   self.busy = false
+end
+
+-- What has a port that is wanted may let go of it.
+local function retry_ports(self)
+  while not self.closed do
+    task.sleep(RETRY_SECONDS)
+    if not self.busy and not self.closed and self.publisher:retry_ports() then
+      self.rebuild = true
+      self:turn()
+    end
+  end
 end
 
 --- Goes on until the gateway is closed: waits for changes and serves them.
@@ -302,9 +362,17 @@ function Gateway:run()
     self:turn(true)
   end
   self:turn()
+  task.spawn(expiry.watch, function()
+    return self.publisher:certificates()
+  end)
   task.spawn(self.resolver.run, self.resolver, function()
     self:turn(true)
   end)
+  task.spawn(self.ocsp.run, self.ocsp, function()
+    self.rebuild = true
+    self:turn()
+  end)
+  task.spawn(retry_ports, self)
   while self.watch:wait() >= 0 do
     self:turn()
   end
@@ -334,6 +402,7 @@ function Gateway:close()
   self.snapshot, self.model = nil, nil
   self.watch:close()
   self.publisher:close()
+  self.closed = true
 end
 
 return M

@@ -4,6 +4,7 @@
 -- what changes. An endpoint is healthy until it has failed often enough.
 local clock = require("moongate.api.clock")
 local endpoints = require("moongate.balance.endpoint")
+local grpc_health = require("moongate.api.grpc_health")
 local http = require("moongate.api.http")
 local log = require("moongate.api.log")
 local task = require("moongate.api.task")
@@ -38,24 +39,38 @@ local function is_good(status, wanted)
   return false
 end
 
+local function target_of(service, endpoint, path, host)
+  local scheme = service.protocol or "http"
+  return {
+    scheme = scheme == "auto" and "http" or scheme,
+    host = endpoint.address,
+    port = endpoint.port,
+    target = path,
+    authority = host or endpoint.port == 0 and "localhost" or name_of(endpoint),
+  }
+end
+
+local function judge_status(response, active)
+  local ok = is_good(response.status, active.status)
+  return ok, not ok and "status " .. response.status or nil
+end
+
 --- Asks an endpoint. Nil: nothing can be said.
 ---@return boolean? ok
 ---@return string? err
 function M.ask(service, endpoint, active)
-  local target = {
-    scheme = service.protocol == "https" and "https" or "http",
-    host = endpoint.address,
-    port = endpoint.port,
-    target = active.path,
-    authority = active.host or endpoint.port == 0 and "localhost" or name_of(endpoint),
-  }
+  local request, path, is_healthy = {}, active.path, judge_status
+  if active.grpc then
+    request, path = grpc_health.request(active.grpc)
+    is_healthy = grpc_health.is_good
+  end
   local seconds = active.timeout_ms / 1000
+  request.timeout, request.max_body, request.tls = seconds, BODY_BYTES, service.tls
   local started = clock.monotonic()
   local response, err, code =
-    http.transport({ timeout = seconds, max_body = BODY_BYTES, tls = service.tls }, target)
+    http.transport(request, target_of(service, endpoint, path, active.host))
   if response then
-    local ok = is_good(response.status, active.status)
-    return ok, not ok and "status " .. response.status or nil
+    return is_healthy(response, active)
   elseif code == "timeout" and clock.monotonic() - started > seconds + LATE_SECONDS then
     return nil
   end

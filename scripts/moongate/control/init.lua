@@ -18,6 +18,7 @@ function M.build(objects, options, faults)
   for _, object in ipairs(objects) do
     store.add(held, object)
   end
+  held.list = objects
   local model = translate.translate(held, options)
   local all = {}
   for _, list in ipairs({ faults or {}, held.faults, model.faults }) do
@@ -38,6 +39,22 @@ end
 function M.build_files(reader, options, known)
   local objects, faults = files.read(reader, known)
   return M.build(objects, options, faults)
+end
+
+--- The settings that manifest files and the caller's own say, without all the rest.
+---@param reader fun(): string?, string?, string?  see source/files.lua
+---@param options moongate.TranslateOptions?
+---@param known table<string, moongate.Object[]>?  see source/files.lua
+---@return table<string, any> typed
+---@return table<string, moongate.Fault> wrong  of the ConfigMap's keys
+function M.settings_of_files(reader, options, known)
+  local held = store.new()
+  for _, object in ipairs((files.read(reader, known))) do
+    if object.value.kind == "ConfigMap" then
+      store.add(held, object)
+    end
+  end
+  return translate.settings(held, options)
 end
 
 return M

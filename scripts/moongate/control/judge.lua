@@ -129,7 +129,9 @@ local function message_of(name, fault)
   local path = fault.path and fault.path .. ": " or ""
   local hint = fault.hint and "; " .. fault.hint or ""
   local consequence = fault.severity == "warning" and "" or "; its routes answer 503"
-  return ("plugin %s: %s%s%s%s"):format(name, path, fault.message, hint, consequence)
+  return model.shorten(
+    ("plugin %s: %s%s%s%s"):format(name, path, fault.message, hint, consequence)
+  )
 end
 
 local function add_fault(found, origin, route, name, fault)

@@ -5,6 +5,7 @@
 
 local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
+local event_log = require("moongate.event_log")
 local json = require("moongate.api.json")
 local log = require("moongate.api.log")
 local task = require("moongate.api.task")
@@ -211,6 +212,7 @@ local handlers = {
   end,
   [SIGUSR1] = function()
     C.mg_log_reopen(vm)
+    event_log.reopen()
   end,
   [SIGUSR2] = function()
     log.warn("upgrade_unsupported", {
@@ -223,6 +225,5 @@ local handlers = {
 function M.on_signal(number)
   handlers[number]()
 end
-
 
 return M

@@ -2,32 +2,18 @@
 --
 -- mg.route declarations of scripts become hosts, routes and services of the model.
 local access = require("moongate.control.model.access")
-local schema = require("moongate.api.schema")
+local compression = require("moongate.control.model.compression")
+local declaration = require("moongate.control.model.declaration")
+local global_auth = require("moongate.control.model.global_auth")
+local protocols = require("moongate.protocols")
+local retries = require("moongate.control.model.retries")
+local tracing = require("moongate.control.model.tracing")
 local url = require("moongate.api.url")
-local vocabulary = require("moongate.settings")
 
 local M = {}
 
-local KEYS = {
-  host = "string",
-  path = "string",
-  match = "string",
-  methods = "table",
-  headers = "table",
-  query = "table",
-  to = true,
-  plugins = "table",
-  settings = "table",
-  balance = "string",
-  health = "table",
-  priority = "number",
-  name = "string",
-}
-
 -- "unix:", and what the kernel takes of a path.
 local UNIX_LENGTH_MAX = 5 + 107
-
-local MATCHES = { prefix = true, exact = true, regex = true }
 
 local function fault(declared, message)
   return {
@@ -40,22 +26,6 @@ local function fault(declared, message)
   }
 end
 
-local function check(declared)
-  for key, value in pairs(declared.value) do
-    local kind = KEYS[key]
-    if not kind then
-      local near = require("moongate.nearest").of(tostring(key), KEYS)
-      local hint = near and ("; did you mean %q?"):format(near) or ""
-      return ("unknown key %q%s"):format(tostring(key), hint)
-    elseif kind ~= true and type(value) ~= kind then
-      return ("%s is a %s, not a %s"):format(key, kind, type(value))
-    end
-  end
-  if declared.value.match and not MATCHES[declared.value.match] then
-    return ("match = %q; it is prefix, exact or regex"):format(declared.value.match)
-  end
-end
-
 -- --- where to ----------------------------------------------------------------
 
 -- The socket of `unix:/path`, `http://unix:/path` or, as nginx writes it, `http://unix:/path:`.
@@ -65,15 +35,16 @@ local function unix_target(text)
     return { scheme = "http", host = "unix:" .. path, port = 0, name = "localhost" }
   end
   local scheme
-  scheme, path = text:match("^(https?)://unix:(/[^:%s]+):?$")
-  return path and { scheme = scheme, host = "unix:" .. path, port = 0, name = "localhost" }
+  scheme, path = text:match("^(%w+)://unix:(/[^:%s]+):?$")
+  return path
+    and protocols[scheme]
+    and { scheme = scheme, host = "unix:" .. path, port = 0, name = "localhost" }
 end
 
 local function targets(to)
   local list = type(to) == "table" and to or { to }
   local parsed = {}
   for i, text in ipairs(list) do
-    text = tostring(text)
     local one, err = unix_target(text), nil
     if not one then
       one, err = url.parse(text)
@@ -114,76 +85,52 @@ end
 
 -- --- health ------------------------------------------------------------------
 
-local s = schema
-
-local HEALTH = s.record({
-  path = s.path():description("asked of each endpoint; without it there are no active checks"),
-  host = s.header_value():len(1):description("Host of a check; the endpoint's address by default"),
-  status = s.one_of(s.status_code(), s.array(s.status_code()):len(1))
-    :description("what a healthy endpoint answers; 200 to 399 by default"),
-  interval = s.duration():default("5s"):between("100ms", "1h"),
-  timeout = s.duration():default("1s"):between("10ms", "1m"),
-  healthy = s.integer():default(2):between(1, 100):description("good checks until it is back"),
-  unhealthy = s.integer():default(3):between(1, 100):description("bad checks until it is out"),
-  max_fails = s.integer():default(0):between(0, 1000000)
-    :description("failed attempts within fail_timeout until it is left out; 0: never"),
-  fail_timeout = s.duration():default("10s"):between("1ms", "1d"),
-  slow_start = s.duration():default("0s"):between("0s", "1d")
-    :description("until an endpoint that is new or back has its full weight"),
-})
-local OF_CHECKS = { "host", "status", "interval", "timeout", "healthy", "unhealthy" }
-
-local function fault_text(faults)
-  local list = {}
-  for i, one in ipairs(faults) do
-    local hint = one.hint and "; " .. one.hint or ""
-    list[i] = one.path:gsub("^config", "health") .. ": " .. one.message .. hint
-  end
-  return table.concat(list, "; ")
-end
-
-local function check_without_path(value)
-  for _, key in ipairs(OF_CHECKS) do
-    if value[key] ~= nil and value.path == nil then
-      return ("health.%s is of checks, which need a path to ask for"):format(key)
-    end
-  end
-end
-
---- What mg.route says of health, as a service of the model has it.
----@param value table?
----@return table? health
----@return string? err
-local function health_of(value)
-  if value == nil then
-    return nil
-  end
-  local read, faults = HEALTH:read(value)
-  local err = read and check_without_path(value) or not read and fault_text(faults)
-  if err then
-    return nil, err
-  end
+local function active_of(read)
   local status = read.status
   return {
+    path = read.path or "",
+    grpc = read.grpc == true and "" or read.grpc or nil,
+    host = read.host,
+    status = type(status) == "number" and { status } or status,
+    interval_ms = read.interval * 1000,
+    timeout_ms = read.timeout * 1000,
+    healthy = read.healthy,
+    unhealthy = read.unhealthy,
+  }
+end
+
+-- As a service of the model has it.
+local function health_of(read)
+  return read and {
     max_fails = read.max_fails,
     fail_timeout_ms = read.fail_timeout * 1000,
     slow_start_ms = read.slow_start * 1000,
-    active = read.path and {
-      path = read.path,
-      host = read.host,
-      status = type(status) == "number" and { status } or status,
-      interval_ms = read.interval * 1000,
-      timeout_ms = read.timeout * 1000,
-      healthy = read.healthy,
-      unhealthy = read.unhealthy,
-    } or nil,
+    active = (read.path or read.grpc) and active_of(read) or nil,
   }
 end
 
 -- --- routes ------------------------------------------------------------------
 
-local function plugins_of(list, guard)
-  local plugins = { guard and { name = "ip-restriction", config = guard, id = "settings" } }
+local function is_named(list, name)
+  for _, plugin in ipairs(list or {}) do
+    if plugin == name or plugin.name == name then
+      return true
+    end
+  end
+  return false
+end
+
+local function plugins_of(list, defaults)
+  local plugins = {}
+  local all = {
+    { "opentelemetry", not is_named(list, "opentelemetry") and defaults.tracing or nil },
+    { "ip-restriction", defaults.guard },
+    { "forward-auth", defaults.auth },
+    { "compress", defaults.compression },
+  }
+  for _, own in ipairs(all) do
+    plugins[#plugins + 1] = own[2] and { name = own[1], config = own[2], id = "settings" }
+  end
   for _, plugin in ipairs(list or {}) do
     plugins[#plugins + 1] = type(plugin) == "string" and { name = plugin } or plugin
   end
@@ -197,49 +144,36 @@ local SETTINGS = {
   read_timeout_ms = "proxy-read-timeout",
   tries = "proxy-next-upstream-tries",
   tries_ms = "proxy-next-upstream-timeout",
-  retry_on = "proxy-next-upstream",
   body_limit_bytes = "proxy-body-size",
+  response_head_limit_bytes = "proxy-buffer-size",
   buffer_request = "proxy-request-buffering",
   http_version = "proxy-http-version",
 }
 
-local function retries(wanted, typed)
-  if wanted.retry_on and wanted.retry_on[1] == "off" then
-    wanted.retry_on, wanted.tries = {}, 1
-  end
-  if typed["retry-non-idempotent"] then
-    wanted.retry_on = { "non_idempotent", unpack(wanted.retry_on or { "error", "timeout" }) }
-  end
-end
-
--- A setting that would keep somebody out, were it honoured: nobody is let in meanwhile.
-local function denied_by(raw)
-  for name in pairs(raw) do
-    local setting = vocabulary.get(name)
-    if setting and setting.unsupported == "guard" then
-      return name .. " is not supported yet"
-    end
-  end
-end
-
 --- What the settings of the gateway say of routes that say nothing themselves.
 ---@param raw table<string, string>  those that are set
----@return { settings: table, balance: string, guard: table?, denied: string? }
-local function defaults_of(raw)
-  local typed = vocabulary.read(raw)
+---@param typed table<string, any>
+---@return { settings: table, balance: string, guard: table?, auth: table?, compression: table?,
+---  tracing: table? }
+local function defaults_of(raw, typed)
   local wanted = {}
   for key, name in pairs(SETTINGS) do
     if raw[name] ~= nil then
       wanted[key] = typed[name]
     end
   end
-  retries(wanted, typed)
+  if raw["proxy-next-upstream"] or typed["retry-non-idempotent"] then
+    wanted.retry_on, wanted.tries =
+      retries.of(typed["proxy-next-upstream"], wanted.tries, typed["retry-non-idempotent"])
+  end
   return {
     settings = wanted,
     balance = typed["load-balance"],
     guard = access.restriction(typed, typed["whitelist-source-range"],
       typed["denylist-source-range"]),
-    denied = denied_by(raw),
+    auth = global_auth.config(typed),
+    compression = compression.config(typed),
+    tracing = tracing.config(typed, typed),
   }
 end
 
@@ -251,11 +185,13 @@ local function settings_of(own, defaults)
   for key, value in pairs(own or {}) do
     all[key] = value
   end
+  if own and own.retry_on then
+    all.retry_on, all.tries = retries.of(own.retry_on, all.tries)
+  end
   return next(all) and all or nil
 end
 
-local function route_of(declared, defaults)
-  local value = declared.value
+local function route_of(declared, value, defaults)
   local host, path = value.host or "*", value.path or "/"
   local route = {
     id = ("%s:%d %s%s"):format(declared.file, declared.line, host, path),
@@ -263,10 +199,9 @@ local function route_of(declared, defaults)
     methods = value.methods,
     headers = value.headers,
     query = value.query,
-    plugins = plugins_of(value.plugins, defaults.guard),
+    plugins = plugins_of(value.plugins, defaults),
     settings = settings_of(value.settings, defaults.settings),
     priority = value.priority or 0,
-    fault = defaults.denied,
     source = { kind = "Script", file = declared.file, line = declared.line },
   }
   if value.match ~= "regex" and #route.path.value > 1 then
@@ -275,65 +210,99 @@ local function route_of(declared, defaults)
   return route
 end
 
-local function tls_of(target)
-  if target.scheme == "https" then
-    return { verify = true, server_name = target.name or target.host }
+-- The name that certificates of all targets are for: the one host name among them, or else the
+-- first address.
+local function server_name_of(parsed)
+  local name
+  for _, target in ipairs(parsed) do
+    local own = not is_address(target.host) and target.host
+    if own and name and own ~= name then
+      return nil, ("to has targets with TLS of two names, %s and %s; declare a route for each, or "
+        .. "name one host"):format(name, own)
+    end
+    name = own or name
   end
+  return name or parsed[1].name or parsed[1].host
+end
+
+-- How all targets of a service are spoken to.
+local function speech_of(parsed)
+  local scheme = parsed[1].scheme
+  for _, target in ipairs(parsed) do
+    if target.scheme ~= scheme then
+      return nil, ("to mixes %s:// and %s://; all targets of a route have one scheme"):format(
+        scheme, target.scheme)
+    end
+  end
+  if not protocols[scheme].tls then
+    return { protocol = scheme }
+  end
+  local name, err = server_name_of(parsed)
+  return name and { protocol = scheme, tls = { verify = true, server_name = name } }, err
 end
 
 -- A name that does not resolve leaves a service without endpoints, and a fault.
-local function service_of(declared, number, resolve, defaults, source)
-  local value = declared.value
+local function service_of(value, number, resolve, defaults, source)
   local parsed, err = targets(value.to)
-  local health
+  local speech, list
   if parsed then
-    health, err = health_of(value.health)
+    speech, err = speech_of(parsed)
   end
   if err then
     return nil, err
   end
-  local list
   list, err = endpoints(parsed, resolve)
   return {
     name = value.name or ("script-" .. number),
     endpoints = list or {},
-    protocol = parsed[1].scheme,
-    tls = tls_of(parsed[1]),
+    protocol = speech.protocol,
+    tls = speech.tls,
     balance = { algorithm = value.balance or defaults.balance },
-    health = health,
+    health = health_of(value.health),
     source = source,
   }, err
 end
 
-local function add(model, declared, number, resolve, defaults)
-  local err = check(declared)
+-- The entry of a host to which routes are added: a copy, since the next model may have the same.
+local function open_host(model, name, opened)
+  if not opened[name] then
+    local entry = { routes = {} }
+    for key, value in pairs(model.hosts[name] or {}) do
+      entry[key] = key == "routes" and { unpack(value) } or value
+    end
+    model.hosts[name], opened[name] = entry, entry
+  end
+  return opened[name]
+end
+
+local function add(model, declared, number, defaults, opened)
+  local value, err = declaration.read(declared.value)
   if err then
     return err
   end
-  local value, route = declared.value, route_of(declared, defaults)
+  local route = route_of(declared, value, defaults)
   if value.to then
     local service
-    service, err = service_of(declared, number, resolve, defaults, route.source)
+    service, err = service_of(value, number, defaults.resolve, defaults, route.source)
     if not service then
       return err
     end
     route.service = service.name
     model.services[service.name] = service
   end
-  local host = (value.host or "*"):lower()
-  model.hosts[host] = model.hosts[host] or { routes = {} }
-  table.insert(model.hosts[host].routes, route)
+  table.insert(open_host(model, (value.host or "*"):lower(), opened).routes, route)
   return err
 end
 
 --- Adds the routes of scripts to a model. What is wrong is a fault of that declaration.
----@param model table  its `settings` are the defaults of routes
+---@param model table  its `settings` and `typed_settings` are the defaults of routes
 ---@param declared { value: table, file: string, line: integer }[]
 ---@param resolve fun(host: string): string[]?, string?
 function M.add(model, declared, resolve)
-  local defaults = defaults_of(model.settings or {})
+  local defaults, opened = defaults_of(model.settings, model.typed_settings), {}
+  defaults.resolve = resolve
   for number, one in ipairs(declared) do
-    local err = add(model, one, number, resolve, defaults)
+    local err = add(model, one, number, defaults, opened)
     if err then
       table.insert(model.faults, fault(one, err))
     end

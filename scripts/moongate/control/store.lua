@@ -12,6 +12,8 @@ local M = {}
 ---@field slices table<string, moongate.Object[]>  "namespace/service" -> its EndpointSlices
 ---@field ignored table<string, integer>  "apps/v1 Deployment" -> how many
 ---@field faults moongate.Fault[]
+---@field has_duplicates boolean?
+---@field list moongate.Object[]?  all that were offered, where somebody says so
 
 --- Makes an empty store.
 ---@return moongate.Store
@@ -99,6 +101,7 @@ local function index_slice(store, object)
     return
   end
   local key = object.namespace .. "/" .. service
+  object.service = key
   store.slices[key] = store.slices[key] or {}
   table.insert(store.slices[key], object)
 end
@@ -120,13 +123,36 @@ local function known_kind(store, object)
   return kind
 end
 
+-- Whether an object can be taken, as it stands; found out once.
+local function judge(object)
+  local own = { faults = {}, ignored = {} }
+  local kind = known_kind(own, object)
+  own.is_right = kind ~= nil and is_right(own, object, kind)
+    and (object.kind ~= "Secret" or decode_secret(own, object))
+  if object.kind == "ConfigMap" and own.is_right then
+    object.data = object.value.data or {}
+  end
+  object.judged = own
+  return own
+end
+
+local function tell(store, judged)
+  for key, count in pairs(judged.ignored) do
+    store.ignored[key] = (store.ignored[key] or 0) + count
+  end
+  for _, fault in ipairs(judged.faults) do
+    store.faults[#store.faults + 1] = fault
+  end
+end
+
 --- Adds an object. Kinds that the gateway does not read are only counted.
 ---@param store moongate.Store
 ---@param object moongate.Object  kept
 ---@return boolean taken
 function M.add(store, object)
-  local kind = known_kind(store, object)
-  if not kind or not is_right(store, object, kind) then
+  local judged = object.judged or judge(object)
+  tell(store, judged)
+  if not judged.is_right then
     return false
   end
   local same = store.objects[object.kind]
@@ -135,14 +161,10 @@ function M.add(store, object)
     local where = first.file and (" in %s:%d"):format(first.file, first.line) or ""
     local message = ("is defined twice, first%s; the first one counts, remove one"):format(where)
     model.fault(store.faults, object, "error", { "metadata", "name" }, message).code = "duplicate"
+    store.has_duplicates = true
     return false
   end
-  if object.kind == "Secret" and not decode_secret(store, object) then
-    return false
-  end
-  if object.kind == "ConfigMap" then
-    object.data = object.value.data or {}
-  elseif object.kind == "EndpointSlice" then
+  if object.kind == "EndpointSlice" then
     index_slice(store, object)
   end
   same[object.key] = object

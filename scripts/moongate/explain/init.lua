@@ -176,7 +176,8 @@ local function outcome_of(out, found, code)
   elseif fault then
     return "503: " .. fault
   elseif found.service < 0 then
-    return #out.plugins > 0 and "404, unless a plugin answers" or "404: there is no service"
+    return #out.plugins > 0 and "404, unless a plugin answers or chooses a service"
+      or "404: there is no service"
   elseif not out.service or #out.service.endpoints == 0 then
     return "503: the service has no endpoint that is ready"
   end
@@ -219,15 +220,76 @@ local function explain(subject, method, request, generation)
   return out
 end
 
---- Explains one request.
+-- --- ports of TCP and UDP services ---------------------------------------------
+
+local PROTOCOLS = { TCP = "tcp", UDP = "udp" }
+
+local function port_of(model, protocol, number)
+  for _, port in ipairs(model.ports or {}) do
+    if port.protocol == protocol and port.port == number then
+      return port
+    end
+  end
+end
+
+local function id_of(snapshot, name)
+  for id = 0, C.mg_snapshot_service_count(snapshot) - 1 do
+    local service = reader.service(snapshot, id)
+    if service and reader.text(service, service.name) == name then
+      return id
+    end
+  end
+  return -1
+end
+
+local function port_outcome(out)
+  if not out.port.service then
+    return "refused: no entry of the ConfigMap of " .. out.port.protocol:upper()
+      .. " services opens this port"
+  elseif #out.service.endpoints == 0 then
+    local what = out.port.protocol == "tcp" and "closed at once" or "dropped"
+    return what .. ": the service has no endpoint that is ready"
+  end
+  return "goes to " .. out.service.choice
+end
+
+-- Of the entry, not of the whole ConfigMap.
+local function port_faults(model, source)
+  local list = json.array({})
+  for _, fault in ipairs(faults_of(model, source)) do
+    list[#list + 1] = fault.field == source.field and fault or nil
+  end
+  return list
+end
+
+local function explain_port(subject, protocol, number)
+  local found = port_of(subject.model, protocol, number)
+  local out = { port = { protocol = protocol, port = number }, faults = json.array({}) }
+  if found then
+    out.port = found
+    describe_service(out, subject, id_of(subject.snapshot, found.service), nil, 0)
+    out.faults = port_faults(subject.model, found.source)
+  end
+  out.outcome = port_outcome(out)
+  return out
+end
+
+--- Explains one request, or where a port of a TCP or UDP service leads.
 ---@param subject moongate.Explainable
----@param method string
----@param address string     a URL, or a path
+---@param method string      TCP or UDP for a port
+---@param address string     a URL, or a path; what ends in `:PORT`, for a port
 ---@param headers string[]?  lines `Name: value`
 ---@param client string?     address of the client
 ---@return table? explained  see explain/text.lua for its reading
 ---@return string? err       the request cannot be one
 function M.explain(subject, method, address, headers, client)
+  if PROTOCOLS[method] then
+    local number = tonumber(address:match("^%d+$") or address:match(":(%d+)$"))
+    if not number then
+      return nil, ("%s: name a port: moongate explain %s :5432"):format(address, method)
+    end
+    return explain_port(subject, PROTOCOLS[method], number)
+  end
   local url, err = probe.parse_url(address)
   if not url then
     return nil, err

@@ -75,8 +75,8 @@ local function settings(explained)
   return entries
 end
 
-local function about_service(found)
-  local about = found.protocol or "http"
+local function about_service(found, port)
+  local about = found.protocol or port and port.protocol or "http"
   for _, key in ipairs(keys_of(found.balance)) do
     about = about .. (", %s %s"):format(key, value_of(found.balance[key]))
   end
@@ -118,12 +118,15 @@ local function faults(explained)
   return entries
 end
 
---- Lines of text, ended by a newline.
----@param explained table  of moongate.explain
----@return string
-function M.of(explained)
+local function port_of(port)
+  local about = ("%s %d"):format(port.protocol, port.port)
+  about = about .. (port.decode and ", with a PROXY header of the client" or "")
+  return about .. (port.encode and ", with a PROXY header for the service" or "")
+    .. place_of(port.source)
+end
+
+local function add_request(lines, explained)
   local request, found = explained.request, explained.route
-  local lines = {}
   local query = request.query and "?" .. request.query or ""
   section(lines, "request", {
     ("%s %s%s%s from %s, %s"):format(request.method, request.host, request.path, query,
@@ -134,8 +137,20 @@ function M.of(explained)
   section(lines, "route", { found and found.id .. place_of(found.source) or "none" })
   section(lines, "plugins", plugins(explained))
   section(lines, "settings", settings(explained))
+end
+
+--- Lines of text, ended by a newline.
+---@param explained table  of moongate.explain
+---@return string
+function M.of(explained)
+  local lines = {}
+  if explained.port then
+    section(lines, "port", { port_of(explained.port) })
+  else
+    add_request(lines, explained)
+  end
   if explained.service then
-    section(lines, "service", { about_service(explained.service) })
+    section(lines, "service", { about_service(explained.service, explained.port) })
     section(lines, "endpoints", endpoints_of(explained.service))
   end
   section(lines, "faults", faults(explained))

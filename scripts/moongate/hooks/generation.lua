@@ -2,7 +2,6 @@
 --
 -- One generation of scripts in one worker: modules, plugins and plans of its own. A generation is
 -- built aside, with its plugins' init hooks; the old one ends when its last request has.
-local C = require("moongate.api.core")
 local json = require("moongate.api.json")
 local log = require("moongate.api.log")
 local plan = require("moongate.hooks.plan")
@@ -14,11 +13,10 @@ local timer = require("moongate.api.timer")
 
 local M = {}
 
-local INIT_SECONDS = 30
-
-local function run_init(plugins)
+local function run_init(plugins, progress)
   for _, plugin in ipairs(plugins) do
     if plugin.init then
+      progress.plugin = plugin.name
       local ok, err = xpcall(plugin.init, debug.traceback, M.worker_view)
       if not ok then
         return nil, ("plugin %s: init: %s"):format(plugin.name, err)
@@ -42,33 +40,29 @@ local function decode(defined)
   end
 end
 
--- Runs what scripts do when they are loaded; timers that they set belong to `timers`.
-local function load_scripts(files, timers)
+-- Runs what scripts do when they are loaded; timers that they set belong to `timers`. `progress` is
+-- for whoever does not wait any longer.
+local function load_scripts(files, progress, timers)
   timer.own(timers)
-  local started = C.mg_time_monotonic()
-  local loaded, err = scripts.load(files)
+  local loaded, err = scripts.load(files, progress)
   local ok
   if loaded then
-    ok, err = run_init(loaded.plugins)
+    ok, err = run_init(loaded.plugins, progress)
   end
   timer.own(nil)
-  if ok and C.mg_time_monotonic() - started > INIT_SECONDS then
-    ok, err = nil, ("init took longer than %d s"):format(INIT_SECONDS)
-  end
   return ok and loaded, err
 end
 
--- A script that does not come back is stopped with its task, which must not be the caller's. The
--- first generation has no scripts and is made before there are tasks.
-local function contain(load, files, timers)
+-- A script that does not come back is stopped with its task, which must not be the caller's; one
+-- that waits for ever is left to it. The first generation has no scripts and is made before there
+-- are tasks.
+local function contain(files, timers)
   if #files == 0 then
-    return load(files, timers)
+    return load_scripts(files, {}, timers)
   end
-  local ok, loaded, err = pcall(task.contain, load, files, timers)
-  if ok then
-    return loaded, err
-  end
-  return nil, loaded
+  return scripts.contain(function(list, progress)
+    return load_scripts(list, progress, timers)
+  end, files)
 end
 
 --- Builds a generation. Errors carry the script's file and line.
@@ -78,7 +72,7 @@ end
 ---@return string? err
 function M.new(number, files)
   local timers = {}
-  local loaded, err = contain(load_scripts, files, timers)
+  local loaded, err = contain(files, timers)
   local plugins, global
   if loaded then
     plugins = registry.new(loaded.plugins)
@@ -101,8 +95,8 @@ end
 
 local HELD_SECONDS = 0.1 -- between two looks at the requests that hold a generation
 
-local function unload(generation)
-  for _, plugin in ipairs(generation.plugins) do
+local function unload(plugins)
+  for _, plugin in pairs(plugins) do
     if plugin.unload then
       local ok, err = xpcall(plugin.unload, debug.traceback, M.worker_view)
       if not ok then
@@ -115,8 +109,15 @@ end
 --- Runs `unload` hooks, ends timers. Waits.
 ---@param generation table
 function M.close(generation)
-  pcall(task.contain, unload, generation) -- what is stopped there is logged there
+  pcall(task.contain, unload, generation.plugins) -- what is stopped there is logged there
   timer.release(generation.timers)
+end
+
+--- Ends the last generation, and then the plugins in the binary, which all have shared. Waits.
+---@param generation table
+function M.finish(generation)
+  M.close(generation)
+  pcall(task.contain, unload, registry.bundled)
 end
 
 --- Ends a generation, once no request holds it: `unload` hooks run, compiled code that refers to it

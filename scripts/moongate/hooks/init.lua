@@ -27,8 +27,8 @@ local match = route.match
 
 local PATTERN_LIMIT = "pattern-effort"
 
-local NOT_FOUND, NO_ENDPOINT, SCRIPT, STOPPED =
-  errors.NOT_FOUND, errors.NO_ENDPOINT, errors.SCRIPT, errors.DRAINING
+local NOT_FOUND, NO_ENDPOINT, SCRIPT, STARTING, MISCONFIGURED, TOO_LARGE = errors.NOT_FOUND,
+  errors.NO_ENDPOINT, errors.SCRIPT, errors.STARTING, errors.MISCONFIGURED, errors.BODY_TOO_LARGE
 
 local failures = metrics.counter("moongate_plugin_errors_total", {
   help = "Hooks that failed, by plugin and hook.",
@@ -54,7 +54,7 @@ local function report(entry, hook, ctx, err)
     plugin = entry.plugin.name,
     version = entry.plugin.version,
     hook = hook,
-    request = ctx.request.id,
+    request = ctx.request and ctx.request.id,
     error = err,
   })
 end
@@ -74,23 +74,41 @@ local function fails_closed(plugin)
   return CLOSED[plugin.stage] or false
 end
 
---- Runs one list of hooks; false when the request must fail.
+local NOT_ENDED = "ctx:respond or ctx:abort failed, and the hook went on"
+
+-- Runs a hook that returns nothing; false when it failed, which is reported.
+local function run_hook(entry, hook, ctx)
+  ctx.plugin_name, ctx.running, ctx.ends = entry.plugin.name, entry, false
+  local ok, result = xpcall(entry.fn, describe, ctx, entry.conf)
+  if not ok then
+    report(entry, hook, ctx, result)
+  elseif ctx.ends then
+    report(entry, hook, ctx, NOT_ENDED)
+    return false
+  elseif result ~= nil then
+    returned_value(entry, hook, ctx, result)
+  end
+  return ok and result == nil
+end
+M.run_hook = run_hook
+
+--- Runs one list of hooks; false when the request must fail. A hook that was to end the request and
+--- failed in that never lets it pass.
 local function run_hooks(list, hook, ctx)
   for i = 1, #list do
     local entry = list[i]
-    ctx.plugin_name, ctx.running = entry.plugin.name, entry
-    local ok, result = xpcall(entry.fn, describe, ctx, entry.conf)
-    if not ok then
-      report(entry, hook, ctx, result)
-    elseif result ~= nil then
-      returned_value(entry, hook, ctx, result)
-      ok = false
-    end
-    if not ok and fails_closed(entry.plugin) then
+    if not run_hook(entry, hook, ctx) and (ctx.ends or fails_closed(entry.plugin)) then
       return false
     end
   end
   return true
+end
+
+-- The request is over, so that nothing has to fail: each plugin is told, whatever the others do.
+local function run_all(list, hook, ctx)
+  for i = 1, #list do
+    run_hook(list[i], hook, ctx)
+  end
 end
 
 local function no_candidate(entry, ctx, value)
@@ -104,7 +122,7 @@ end
 local function run_balance(list, ctx, choice, attempt)
   for i = 1, #list do
     local entry = list[i]
-    ctx.plugin_name, ctx.running = entry.plugin.name, entry
+    ctx.plugin_name, ctx.running, ctx.ends = entry.plugin.name, entry, false
     local ok, result = xpcall(entry.fn, describe, ctx, entry.conf, choice, attempt)
     local endpoint = ok and result ~= nil and candidates.chosen(choice, result)
     if endpoint then
@@ -115,7 +133,7 @@ local function run_balance(list, ctx, choice, attempt)
       no_candidate(entry, ctx, result)
       ok = false
     end
-    if not ok and entry.plugin.on_error == "fail_closed" then
+    if not ok and (ctx.ends or entry.plugin.on_error == "fail_closed") then
       return false
     end
   end
@@ -156,9 +174,12 @@ local function apply(request, plan)
   request.tries_ms = plan.tries_ms
   request.retry_on = plan.retry_on
   request.body_limit = plan.body_limit_bytes
-  request.buffer_request = plan.buffer_request
+  request.answer_head_limit = plan.response_head_limit_bytes
+  -- Both sides of a call of gRPC may speak at once, for as long as they like.
+  request.buffer_request = request.grpc == 0 and plan.buffer_request or 0
   request.http10 = plan.http10
   request.no_log = plan.no_log
+  request.keeps_length = plan.keeps_length
   request.stages = bit.bor(request.stages, plan.stages)
 end
 
@@ -196,17 +217,22 @@ local function refuse_pattern(request, found)
   return refuse(request, SCRIPT)
 end
 
+-- As nginx judges it: before whatever sends elsewhere or authenticates.
+local function is_too_large(request)
+  return request.body_limit > 0 and request.body_length > request.body_limit
+end
+
 local function after_route(request, generation, scripts, found, code)
   request.names = found.names
   request.route = found
   if code then
     return refuse_pattern(request, found)
   elseif bit.band(found.flags, FAULT) ~= 0 then
-    return refuse(request, NO_ENDPOINT)
+    return refuse(request, MISCONFIGURED)
   end
   local plan = scripts.plans:get(request.snapshot, found.plan)
   if plan.fault then
-    return refuse(request, NO_ENDPOINT)
+    return refuse(request, MISCONFIGURED)
   end
   apply(request, plan)
   if not needs_ctx(plan) then
@@ -219,6 +245,9 @@ local function after_route(request, generation, scripts, found, code)
   local state = state_of(request.slot, generation)
   state.plan = plan
   local ctx = context(state, request, generation)
+  if is_too_large(request) then
+    return refuse(request, TOO_LARGE)
+  end
   if plan.access and not run_hooks(plan.access, "access", ctx) then
     return refuse(request, SCRIPT)
   end
@@ -230,7 +259,7 @@ end
 
 local function on_request(request, generation)
   if request.snapshot == nil then
-    return refuse(request, STOPPED)
+    return refuse(request, STARTING)
   end
   local scripts = generation_now -- also when rewrite waits and another one comes
   local rewrite = scripts.rewrite
@@ -279,6 +308,8 @@ local function on_response(request, generation)
   return GO_ON
 end
 
+local OTHER_LENGTH = "the hook changed the length of a piece, but its plugin says keeps_length"
+
 local function run_body_hooks(list, hook, ctx)
   for i = 1, #list do
     local entry = list[i]
@@ -290,7 +321,10 @@ local function run_body_hooks(list, hook, ctx)
       report(entry, hook, ctx, result)
       return false -- never a body that looks whole and is not
     elseif type(result) == "string" then
-      C.mg_chunk_set(ctx.record, ctx.generation, result, #result)
+      if C.mg_chunk_set(ctx.record, ctx.generation, result, #result) < 0 then
+        report(entry, hook, ctx, OTHER_LENGTH)
+        return false
+      end
     elseif result ~= nil then
       returned_value(entry, hook, ctx, result)
       return false
@@ -316,7 +350,7 @@ local function on_log(request, generation)
   local plan, state = plan_of(request, generation)
   upstreams.done(request, state)
   if plan.log then
-    run_hooks(plan.log, "log", state.ctx)
+    run_all(plan.log, "log", state.ctx)
   end
   states[request.slot] = nil
   return GO_ON
@@ -363,7 +397,9 @@ end
 function M.use(generation)
   generation.rewrite = generation.global.rewrite
   generation_now = generation
-  C.mg_settings(vm).stages = generation.global.stages
+  local settings = C.mg_settings(vm)
+  settings.stages = generation.global.stages
+  settings.hello = generation.global.client_hello and 1 or 0
   C.mg_settings_apply(vm)
 end
 

@@ -28,9 +28,11 @@ local DEFAULTS = {
   tries_ms = 0,
   retry_on = { "error", "timeout" },
   body_limit_bytes = 0,
+  response_head_limit_bytes = 0,
 }
 
-local RETRY = {
+--- What may make another try, by the names that settings have for it.
+M.RETRY = {
   error = C.MG_RETRY_ERROR,
   timeout = C.MG_RETRY_TIMEOUT,
   invalid_header = C.MG_RETRY_INVALID_HEADER,
@@ -47,16 +49,35 @@ local RETRY = {
 local function retry_bits(names)
   local bits = 0
   for _, name in ipairs(names) do
-    bits = bit.bor(bits, RETRY[name] or 0)
+    bits = bit.bor(bits, M.RETRY[name] or 0)
   end
   return bits
+end
+
+local function is_idle(instance, hook)
+  local needs = instance.plugin.needs
+  return needs and not needs(hook, instance.conf)
+end
+
+-- Of the log hooks, those that give something back come first: none that waits, or does not come
+-- back, may keep it.
+local function releasing_first(list)
+  local sorted = {}
+  for _, releases in ipairs({ true, false }) do
+    for _, entry in ipairs(list) do
+      if (entry.plugin.releases == true) == releases then
+        sorted[#sorted + 1] = entry
+      end
+    end
+  end
+  return sorted
 end
 
 local function hook_list(instances, name)
   local list = {}
   for _, instance in ipairs(instances) do
     local fn = instance.plugin[name]
-    if fn then
+    if fn and not is_idle(instance, name) then
       local entry = {
         fn = fn,
         hook = name,
@@ -66,6 +87,9 @@ local function hook_list(instances, name)
       }
       table.insert(list, REVERSED[name] and 1 or #list + 1, entry)
     end
+  end
+  if name == "log" then
+    list = releasing_first(list)
   end
   return #list > 0 and list or nil
 end
@@ -81,6 +105,16 @@ local function numbers(plan, settings)
   plan.no_log = settings.access_log == false and 1 or 0
 end
 
+-- Content-Length of a response stays where no hook changes how long its body is.
+local function keeps_length(list)
+  for _, entry in ipairs(list or {}) do
+    if not entry.plugin.keeps_length then
+      return 0
+    end
+  end
+  return 1
+end
+
 local function add_hooks(plan, instances)
   local stages = 0
   for name, stage in pairs(STAGE_OF) do
@@ -93,6 +127,8 @@ local function add_hooks(plan, instances)
     plan[name] = hook_list(instances, name)
   end
   plan.stages = stages
+  plan.keeps_length = keeps_length(plan.response_body)
+  plan.client_hello = hook_list(instances, "client_hello")
 end
 
 --- Makes a plan. A fault makes the routes that share it answer 503.

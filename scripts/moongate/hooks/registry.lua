@@ -23,12 +23,17 @@ function M.new(defined)
   return self
 end
 
+--- Those in the binary that this thread has loaded: one module for all generations.
+---@type table<string, moongate.Plugin>
+M.bundled = {}
+
 local function load_bundled(name)
   if not name:match("^[%w][%w%-]*$") then
     return nil
   end
   local ok, plugin = pcall(require, "plugins." .. name)
   if ok then
+    M.bundled[name] = plugin
     return plugin
   elseif not tostring(plugin):find(("module 'plugins.%s'"):format(name), 1, true) then
     return nil, tostring(plugin)

@@ -2,6 +2,7 @@
 --
 -- TLS towards the services of routes.
 local log = require("moongate.api.log")
+local protocols = require("moongate.protocols")
 local tls = require("moongate.api.tls")
 
 local M = {}
@@ -14,7 +15,8 @@ function M.profile(balancer)
   if not balancer.tls then
     return nil
   end
-  local profile, err, is_new = tls.profile(balancer.tls)
+  local version = protocols[balancer.protocol].version
+  local profile, err, is_new = tls.profile(balancer.tls, version)
   if not profile and is_new then
     log.error("upstream_tls_rejected", { service = balancer.name, error = err })
   end

@@ -8,8 +8,10 @@ local C = require("moongate.api.core")
 local balance = require("moongate.balance")
 local candidates = require("moongate.hooks.candidates")
 local errors = require("moongate.api.errors")
+local http = require("moongate.api.http")
 local json = require("moongate.api.json")
 local log = require("moongate.api.log")
+local protocols = require("moongate.protocols")
 local reader = require("moongate.snapshot.reader")
 local tls = require("moongate.hooks.tls")
 local upstream_part = require("moongate.api.upstream")
@@ -18,9 +20,11 @@ local vm = require("moongate.api.vm")
 
 local M = {}
 
+local BYTES = ffi.typeof("const char *")
 local LOG_BIT = bit.lshift(1, C.MG_STAGE_LOG)
 local RESPONSE_BIT = bit.lshift(1, C.MG_STAGE_RESPONSE)
 local NO_ENDPOINT = errors.NO_ENDPOINT
+local HTTP1 = protocols.http.version
 
 -- Where an endpoint keeps its numbers in the pool.
 local NUMBERS = { "number", "plain_number" }
@@ -131,7 +135,7 @@ end
 local function plain_number_of(endpoint)
   local number = endpoint.plain_number
   if not number then
-    number = C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, nil)
+    number = C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, HTTP1, nil)
     endpoint.plain_number = number >= 0 and number or nil
   end
   return number
@@ -146,28 +150,32 @@ local function profile_of(balancer)
   return balancer.profile
 end
 
-local function new_number(endpoint, profile)
+local function new_number(endpoint, profile, protocol)
   if endpoint.number then
     C.mg_endpoint_release(vm, endpoint.number)
   end
   local number =
-    C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, profile or nil)
+    C.mg_endpoint(vm, endpoint.address, #endpoint.address, endpoint.port, protocol, profile or nil)
   endpoint.number, endpoint.profile = number >= 0 and number or nil, profile
   return number
 end
 
 -- The pool's number is kept with the endpoint, for as long as its service asks for the same TLS.
-local function number_of(endpoint, balancer, request)
-  if balancer.protocol == "auto" and request.secure == 0 then
-    return plain_number_of(endpoint)
-  end
+local function secure_number_of(endpoint, balancer)
   local profile = profile_of(balancer)
   if endpoint.number and endpoint.profile == profile then
     return endpoint.number
   elseif not profile and not balancer.plain then
     return errors.TLS_CONFIG
   end
-  return new_number(endpoint, profile)
+  return new_number(endpoint, profile, protocols[balancer.protocol or "http"].version)
+end
+
+local function number_of(endpoint, balancer, request)
+  if balancer.protocol == "auto" and request.secure == 0 then
+    return plain_number_of(endpoint)
+  end
+  return secure_number_of(endpoint, balancer)
 end
 
 local function pick(request, generation, balancer, tried)
@@ -216,13 +224,54 @@ local function from_balancer(request, generation, balancer, state, chosen)
   return number_of(endpoint, balancer, request)
 end
 
+-- The text lives as long as the snapshot that the request is pinned to.
+local function name_alternative(request, service)
+  local name = request.alternative
+  name.data, name.length = ffi.cast(BYTES, service) + service.upstream.at, service.upstream.length
+end
+
 -- Id and part of the service that the request goes to: of its route, or what a hook chose instead.
 local function target_of(request, service_id, state)
   local upstream = state and state.ctx and state.ctx.upstream
   if upstream and upstream.service then
-    return id_of(request.snapshot, upstream.service)
+    local id, service = id_of(request.snapshot, upstream.service)
+    if service and id ~= service_id then
+      name_alternative(request, service)
+    end
+    return id, service
   end
   return service_id, reader.service(request.snapshot, service_id)
+end
+
+-- --- requests of scripts -----------------------------------------------------
+
+--- The snapshot whose services mg.http knows: struct mg_snapshot *, pinned by C.
+---@type ffi.cdata*?
+M.current = nil
+
+function http.choose(name)
+  local id, service
+  if M.current then
+    id, service = id_of(M.current, name)
+  end
+  local balancer = service and balancers:of(service, id)
+  local endpoint = balancer and balancer:pick(nil, 0, nil, nil)
+  if not endpoint then
+    return nil, NO_ENDPOINT
+  end
+  local number = secure_number_of(endpoint, balancer)
+  if number < 0 then
+    return nil, number
+  end
+  local started = C.mg_time_monotonic()
+  balancer:begin(endpoint)
+  return {
+    number = number,
+    uses = 0,
+    done = function(outcome)
+      balancer:done(endpoint, outcome, C.mg_time_monotonic() - started)
+    end,
+  }
 end
 
 --- Whether the choice among a service's endpoints has to be kept until the request ends.
@@ -264,7 +313,8 @@ function M.choose(request, generation, service_id, state, chosen)
   local upstream = state and state.ctx and state.ctx.upstream
   if upstream and upstream.address then
     -- Given back at once: the connection is made before the number could go to another.
-    local number = C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, nil)
+    local number =
+      C.mg_endpoint(vm, upstream.address, #upstream.address, upstream.port, HTTP1, nil)
     C.mg_endpoint_release(vm, number)
     return number
   end
@@ -278,11 +328,6 @@ function M.choose(request, generation, service_id, state, chosen)
     return nil, number
   end
   return number, code
-end
-
---- The session that a response has to set, as the value of Set-Cookie.
-function M.cookie(state)
-  return state.cookie
 end
 
 --- A further attempt follows: what was tried is to be avoided, also when nothing was kept of it.
@@ -310,6 +355,8 @@ local AGAINST = {
   [errors.UPSTREAM_CLOSED] = true,
   [errors.UPSTREAM_PROTOCOL] = true,
   [errors.UPSTREAM_TIMEOUT] = true,
+  [errors.UPSTREAM_SEND_TIMEOUT] = true,
+  [errors.UPSTREAM_HEAD_TOO_LARGE] = true,
 }
 
 --- The request is over: tells the balancer how its last attempt went.

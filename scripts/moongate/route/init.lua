@@ -189,6 +189,7 @@ function M.match(snapshot, request, generation)
   local path, name = request.path, request.host
   local mark_count = C.mg_hash_path(path.data, path.length, marks, MARKS)
   if enter(C.mg_snapshot_host(snapshot, name.data, name.length)) then
+    request.host_known = 1
     local route, err = match_host(mark_count, request, generation)
     if route ~= nil or at.host.fall_through == 0 then
       return route, err

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Types of settings: each parser takes a text and returns the value, or nil and what is wrong.
 local address = require("moongate.control.model.address")
+local template = require("moongate.api.template")
+local TOKEN = require("moongate.api.token")
 
 local M = {}
 
@@ -29,6 +31,27 @@ function M.switch(text)
     return nil, "must be on or off"
   end
   return value
+end
+
+local TLS_VERSIONS = { ["TLSv1.2"] = 12, ["TLSv1.3"] = 13 }
+local OLD_VERSIONS = { SSLv2 = true, SSLv3 = true, TLSv1 = true, ["TLSv1.1"] = true }
+
+--- Versions of TLS, with spaces between: { least =, most = }, of 12 and 13.
+function M.tls_versions(text)
+  local least, most
+  for word in text:gmatch("[^%s,]+") do
+    local version = TLS_VERSIONS[word]
+    if OLD_VERSIONS[word] then
+      return nil, word .. " is not spoken any more (RFC 8996); name TLSv1.2, TLSv1.3 or both"
+    elseif not version then
+      return nil, "must be TLSv1.2, TLSv1.3 or both"
+    end
+    least, most = math.min(least or version, version), math.max(most or version, version)
+  end
+  if not least then
+    return nil, "must be TLSv1.2, TLSv1.3 or both"
+  end
+  return { least = least, most = most }
 end
 
 function M.int(text)
@@ -76,6 +99,15 @@ function M.size(text)
   return tonumber(number) * scale
 end
 
+--- A window of HTTP/2 (RFC 9113 6.9), in bytes.
+function M.window(text)
+  local value, err = M.size(text)
+  if value and (value < 65535 or value > 2147483647) then
+    return nil, "must be a size from 64k to 2147483647"
+  end
+  return value, err
+end
+
 --- Number and size of buffers, `4 8k`: { number =, size = }; the size in bytes.
 function M.buffers(text)
   local number, size = text:match("^%s*(%d+)%s+(%d+%a?)%s*$")
@@ -91,6 +123,53 @@ function M.text(text)
     return nil, "must be one line"
   end
   return text
+end
+
+local HEADER_NAME_MAX = 64 -- ADDRESS_FIELD_MAX of exchange.h
+
+--- The name of a header (RFC 9110 5.6.2).
+function M.header_name(text)
+  if #text > HEADER_NAME_MAX or not text:find(TOKEN) then
+    return nil, "must be the name of a header, of at most 64 characters"
+  end
+  return text
+end
+
+--- A host name or an address, perhaps none.
+function M.host(text)
+  local is_name = text:find("^[%w._-]*$") ~= nil
+  if not is_name and (text:find("/", 1, true) or not address.is_network(text)) then
+    return nil, "must be the name of a host, or an address, without a port"
+  end
+  return text
+end
+
+--- A share, from 0 to 1.
+function M.ratio(text)
+  local value = text:find("^%d*%.?%d*$") and tonumber(text)
+  if not value or value > 1 then
+    return nil, "must be a number from 0 to 1"
+  end
+  return value
+end
+
+--- Text with variables.
+function M.template(text)
+  return template.parse(text)
+end
+
+--- The same as it is written.
+function M.template_text(text)
+  local right, err = template.parse(text)
+  return right and text, err
+end
+
+--- What is counted, as a text with variables. An address is the same in binary.
+function M.key(text)
+  if text == "" then
+    return nil, "must be a text with variables, such as $binary_remote_addr"
+  end
+  return template.parse((text:gsub("(%${?)binary_remote_addr%f[^%w_]", "%1remote_addr")))
 end
 
 --- A list with commas; blanks around the entries do not count.
@@ -125,6 +204,17 @@ function M.networks(text)
   return entries
 end
 
+--- Addresses with commas, none of them a network.
+function M.addresses(text)
+  local entries = M.list(text)
+  for _, entry in ipairs(entries) do
+    if not address.family(entry) then
+      return nil, ('"%s" is no address; write 192.0.2.1 or 2001:db8::1'):format(entry)
+    end
+  end
+  return entries
+end
+
 --- Status codes with commas.
 function M.codes(text)
   local codes = {}
@@ -146,17 +236,18 @@ function M.reference(text)
   return text
 end
 
---- Parser for one of some words.
-function M.one_of(words)
+--- Parser for one of some words; with `fold` in any case of letters.
+function M.one_of(words, fold)
   local known = {}
   for _, word in ipairs(words) do
-    known[word] = true
+    known[fold and word:upper() or word] = word
   end
   return function(text)
-    if not known[text] then
+    local word = known[fold and text:upper() or text]
+    if not word then
       return nil, "must be one of " .. table.concat(words, ", ")
     end
-    return text
+    return word
   end
 end
 
@@ -169,6 +260,47 @@ function M.between(low, high)
     end
     return value
   end
+end
+
+local DAYS = { w = 7, M = 30, y = 365 }
+
+-- A time as nginx writes it, as a duration.
+local function duration_of(text)
+  local number, unit = text:match("^(%d+)(%a*)$")
+  if DAYS[unit] then
+    return ("%dd"):format(number * DAYS[unit])
+  end
+  return number and (unit == "" or unit == "ms" or unit:find("^[smhd]$"))
+    and number .. (unit == "" and "s" or unit) or nil
+end
+
+--- Statuses and how long their answers hold, such as `200 202 401 5m, 404 1m`.
+function M.cache_durations(text)
+  local list = {}
+  for _, entry in ipairs(M.list(text)) do
+    local codes, time = entry:match("^([%d%s]+)%s(%d+%a*)$")
+    local one = { status = {}, time = time and duration_of(time) }
+    for code in (codes or ""):gmatch("%d+") do
+      one.status[#one.status + 1] = tonumber(code)
+    end
+    if not one.time or not one.status[1] then
+      return nil, ("holds %q; an entry is statuses and a time, such as 200 401 5m"):format(entry)
+    end
+    list[#list + 1] = one
+  end
+  return list
+end
+
+--- `from to`, or `off`: { from, to } or { "off" }.
+function M.from_to(text)
+  local words = M.words(text)
+  if #words ~= 2 and not (#words == 1 and words[1] == "off") then
+    return nil, "must be two words, what is replaced and by what, or off"
+  elseif text:find(";", 1, true) then
+    return nil, "may not hold ';', which would begin another attribute of the cookie"
+  end
+  local right, err = template.parse(words[2] or "")
+  return right and words, err
 end
 
 return M

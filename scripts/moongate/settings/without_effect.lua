@@ -12,25 +12,32 @@ end
 
 --- Tuning of nginx itself, and features that nginx has dropped.
 M.ignored = set_of([[
-  access-log-params http-access-log-params stream-access-log-path disable-stream-access-log
+  access-log-params http-access-log-params
   enable-syslog syslog-host syslog-port
-  log-format-stream enable-multi-accept max-worker-open-files map-hash-bucket-size
+  enable-multi-accept max-worker-open-files map-hash-bucket-size
   server-name-hash-max-size server-name-hash-bucket-size proxy-headers-hash-max-size
   proxy-headers-hash-bucket-size variables-hash-bucket-size variables-hash-max-size
-  limit-conn-zone-variable nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist
-  proxy-stream-timeout proxy-stream-next-upstream proxy-stream-next-upstream-timeout
-  proxy-stream-next-upstream-tries proxy-stream-responses proxy-ssl-location-only
-  ssl-dh-param ssl-buffer-size ssl-session-ticket-key ssl-early-data enable-ocsp
+  nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist
+  proxy-ssl-location-only
+  ssl-dh-param ssl-buffer-size ssl-session-ticket-key ssl-early-data
   disable-ipv6 disable-ipv6-dns worker-cpu-affinity enable-aio-write enable-serial-reloads
   lua-shared-dicts debug-connections default-type use-geoip use-geoip2 geoip2-autoreload-in-minutes
   http2-max-field-size http2-max-header-size http2-max-requests http2-push-preload
-  enable-modsecurity enable-owasp-modsecurity-crs datadog-collector-host jaeger-collector-host
+  datadog-collector-host jaeger-collector-host
   zipkin-collector-host enable-opentracing opentracing-operation-name
-  opentracing-location-operation-name opentracing-trust-incoming-span opentelemetry-operation-name
-  opentelemetry-config otel-max-queuesize otel-schedule-delay-millis otel-max-export-batch-size
+  opentracing-location-operation-name opentracing-trust-incoming-span opentelemetry-config
   upstream-hash-by dynamic-ssl-configuration-enabled global-rate-limit-memcached-host
   global-rate-limit-memcached-port global-rate-limit-status-code
 ]])
+
+local FIREWALL = "there is no ModSecurity here: put a web application firewall in front, or write "
+  .. "a plugin with an `access` hook"
+
+--- Switches whose `true` guarded, and what to do now.
+M.guards = {
+  ["enable-modsecurity"] = FIREWALL,
+  ["enable-owasp-modsecurity-crs"] = FIREWALL,
+}
 
 --- Text that would become configuration. Each has its replacement in Lua.
 M.refused = {

@@ -224,14 +224,23 @@ local function write_predicates(block, at, predicates)
   return list - at
 end
 
--- What the access log calls the route: objects by kind, services as Ingresses name them.
+--- What access log and metrics call a service: as Ingresses name it, else its own name.
+---@param name string
+---@param source { namespace: string?, name: string?, port: any }?
+---@return string
+function M.upstream_name(name, source)
+  if source and source.namespace and source.name and source.port then
+    return ("%s-%s-%s"):format(source.namespace, source.name, source.port)
+  end
+  return name
+end
+
+-- What they call the route: objects by kind.
 local function names_of(route, job)
   local source = route.source or {}
-  local service = job.service_source(route) or {}
-  local upstream = route.service or ""
-  if service.namespace and service.name and service.port then
-    upstream = ("%s-%s-%s"):format(service.namespace, service.name, service.port)
-  end
+  local service = job.service_source(route)
+  local upstream = route.service and M.upstream_name(route.service, service) or ""
+  service = service or {}
   return {
     ingress = source.name or "",
     space = source.namespace or "",
@@ -248,6 +257,14 @@ local function write_names(block, at, names)
   end
 end
 
+-- The path for people: that of the prefix / has lost its slash.
+local function put_shown(block, path, path_at)
+  if path == "" then
+    return "/", block:put("/")
+  end
+  return path, path_at
+end
+
 local function write_route(block, item, job)
   local route = item.route
   local at = block:take(SIZES.route)
@@ -257,6 +274,7 @@ local function write_route(block, item, job)
   local fault = item.fault or ""
   local id_at, path_at = block:put(route.id), block:put(item.path)
   local source_at, fault_at = block:put(source), block:put(fault)
+  local shown, shown_at = put_shown(block, item.path, path_at)
   local caseless = item.type == layout.PATH_REGEX and route.path.insensitive
   local into = ffi.cast(ROUTE, block.data + at)
   into.regex, into.path_type = item.regex, item.type
@@ -270,8 +288,10 @@ local function write_route(block, item, job)
   set_span(into.source, at, source_at, source)
   set_span(into.fault, at, fault_at, fault)
   set_span(into.names.id, at, id_at, route.id)
-  set_span(into.names.path, at, path_at, item.path)
-  write_names(block, at, names_of(route, job))
+  set_span(into.names.path, at, shown_at, shown)
+  local names = names_of(route, job)
+  into.names.series = job.series_id(names, route)
+  write_names(block, at, names)
   return at
 end
 
@@ -358,8 +378,8 @@ end
 
 --- Lays `entry` out in `block`.
 ---
---- `job` holds `encode`, `plan_id(route)` and `service_id(route)`, which intern, and
---- `service_source(route)`, the object of its service. Filled in:
+--- `job` holds `encode`, `plan_id(route)`, `service_id(route)` and `series_id(names, route)`, which
+--- intern, and `service_source(route)`, the object of its service. Filled in:
 --- `faults`, and `regexes`, whose patterns the caller gives to the part.
 ---@param block moongate.Block
 ---@param entry table  a host of the model

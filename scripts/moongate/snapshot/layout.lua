@@ -75,9 +75,10 @@ struct mg_service {
   uint32_t serial;
   uint32_t endpoint_count;
   uint32_t endpoints_at;
-  uint32_t protocol;             /* PROTOCOL_* */
+  uint32_t reserved;
   struct mg_span name;
   struct mg_span rest;           /* JSON text: the model's service without endpoints */
+  struct mg_span upstream;       /* what access log and metrics call it */
 };
 
 struct mg_plan {
@@ -103,8 +104,6 @@ M.SUBJECT_QUERY = 1
 M.MATCH_EXACT = 0
 M.MATCH_PRESENT = 1
 M.MATCH_REGEX = 2
-
-M.PROTOCOLS = { http = 0, https = 1, grpc = 2, grpcs = 3 }
 
 -- Elements of a prefix, at most: a worker looks at no more of a path.
 M.DEPTH_MAX = 63

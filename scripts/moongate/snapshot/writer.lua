@@ -9,7 +9,11 @@ local C = require("moongate.api.core")
 local block = require("moongate.snapshot.block")
 local host_layout = require("moongate.snapshot.host")
 local interner = require("moongate.snapshot.interner")
-local layout = require("moongate.snapshot.layout")
+local ports = require("moongate.snapshot.ports")
+local same = require("moongate.same")
+local secure = require("moongate.snapshot.secure")
+
+require("moongate.snapshot.layout")
 
 local M = {}
 
@@ -27,41 +31,30 @@ local PLAN = ffi.typeof("struct mg_plan *")
 ---@field certificate? fun(entry: table): ffi.cdata*?, string?  loads a certificate of the model: a
 ---  `struct mg_certificate *` of which the writer owns one reference, or nil and why not
 ---@field certificate_free? fun(certificate: ffi.cdata*)
+---@field client_auth? fun(entry: table): ffi.cdata*?, string?  the same for `struct mg_client_auth`
+---@field client_auth_free? fun(auth: ffi.cdata*)
+---@field suites? fun(entry: table): ffi.cdata*  the same for `struct mg_suites`
+---@field suites_free? fun(suites: ffi.cdata*)
+---@field port? fun(entry: table, closing: ffi.cdata*?): ffi.cdata*?, string?  opens a port of the
+---  model, `struct mg_port *`, in the same way; `closing`: that number's last, if some worker may
+---  have it still
 
 ---@param options moongate.WriterOptions
 ---@return moongate.Writer
 function M.new(options)
   return setmetatable({
     encode = options.encode,
-    load_certificate = options.certificate,
-    free_certificate = options.certificate_free,
+    secure = secure.new(options),
+    ports = ports.new(options),
     serial = options.serial or 0,
     block = block.new(),
     plan_block = block.new(), -- plans are met while a host is being laid out
     hosts = {}, -- name -> record {entry, part, faults, services, plans, uses}
     services = interner.new(), -- records have {service, part}
     plans = interner.new(), -- records have {part}
-    certificates = {}, -- key -> {certificate, err}
+    series = interner.new(), -- what metrics tell routes by; records have {serial, labels}
+    labels = {}, -- of metrics, by that serial
   }, Writer)
-end
-
-local function same(a, b)
-  if a == b then
-    return true
-  elseif type(a) ~= "table" or type(b) ~= "table" then
-    return false
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
 end
 
 local function check(result)
@@ -113,12 +106,14 @@ local function service_part(self, name, service)
   local endpoints_at = write_endpoints(out, endpoints)
   local rest = self.encode(without_endpoints(service))
   local name_at, rest_at = out:put(name), out:put(rest)
+  local upstream = host_layout.upstream_name(name, service.source)
+  local upstream_at = out:put(upstream)
   local into = ffi.cast(SERVICE, out.data)
   into.serial = next_serial(self)
   into.endpoint_count, into.endpoints_at = #endpoints, endpoints_at
-  into.protocol = layout.PROTOCOLS[service.protocol or "http"] or layout.PROTOCOLS.http
   into.name.at, into.name.length = name_at, #name
   into.rest.at, into.rest.length = rest_at, #rest
+  into.upstream.at, into.upstream.length = upstream_at, #upstream
   return part_of(self)
 end
 
@@ -169,6 +164,17 @@ local function plan_record(self, text)
   return record
 end
 
+-- A number is never used again: workers may still count by one whose routes have gone.
+local function series_record(self, key, names, route)
+  local record = self.series:hold(key)
+  if not record.serial then
+    record.serial = next_serial(self)
+    self.labels[record.serial] = { namespace = names.space, ingress = names.ingress,
+      service = names.service, path = route.path.value }
+  end
+  return record
+end
+
 -- --- hosts -------------------------------------------------------------------
 
 -- What a host refers to is held once for each host, however many of its routes do.
@@ -179,12 +185,12 @@ local function hold(list, seen, name, take)
     seen[name] = record
     list[#list + 1] = name
   end
-  return record.id
+  return record
 end
 
 local function host_record(self, entry)
-  local record = { entry = entry, services = {}, plans = {}, uses = 0 }
-  local seen_services, seen_plans = {}, {}
+  local record = { entry = entry, services = {}, plans = {}, series = {}, uses = 0 }
+  local seen_services, seen_plans, seen_series = {}, {}, {}
   local job = { encode = self.encode }
   function job.service_id(route)
     if not route.service then
@@ -192,7 +198,7 @@ local function host_record(self, entry)
     end
     return hold(record.services, seen_services, route.service, function(name)
       return self.services:hold(name)
-    end)
+    end).id
   end
   function job.service_source(route)
     local held = route.service and self.services:get(route.service)
@@ -201,7 +207,13 @@ local function host_record(self, entry)
   function job.plan_id(route)
     return hold(record.plans, seen_plans, plan_text(self, route), function(text)
       return plan_record(self, text)
-    end)
+    end).id
+  end
+  function job.series_id(names, route)
+    local key = table.concat({ names.space, names.ingress, names.service, route.path.value }, "\0")
+    return hold(record.series, seen_series, key, function()
+      return series_record(self, key, names, route)
+    end).serial
   end
   host_layout.write(self.block, entry, job)
   record.aliases = host_layout.aliases(entry, job)
@@ -225,6 +237,11 @@ local function release_host(self, record)
   end
   for _, text in ipairs(record.plans) do
     self.plans:release(text, drop_part)
+  end
+  for _, key in ipairs(record.series) do
+    self.series:release(key, function(series)
+      self.labels[series.serial] = nil
+    end)
   end
   C.mg_part_unref(record.part)
 end
@@ -282,65 +299,17 @@ local function update_hosts(self, hosts)
   end
 end
 
--- --- certificates ------------------------------------------------------------
-
-local function certificate_of(self, entry, used)
-  local key = ("%d:%s%s"):format(#entry.certificate, entry.certificate, entry.key)
-  local known = self.certificates[key]
-  if not known then
-    local certificate, err = self.load_certificate(entry)
-    known = { certificate = certificate, err = err }
-    self.certificates[key] = known
-  end
-  used[key] = known
-  return known
-end
-
-local function report_certificate(faults, entry, err)
-  faults[#faults + 1] = {
-    severity = "error",
-    object = entry.source,
-    field = "tls",
-    message = err .. "; names of this certificate get the default one",
-  }
-end
-
-local function draft_certificate(self, draft, entry, names, state)
-  local known = certificate_of(self, entry, state.used)
-  if not known.certificate then
-    report_certificate(state.faults, entry, known.err)
-    return
-  end
-  for _, name in ipairs(names) do
-    check(C.mg_draft_certificate(draft, name, #name, known.certificate))
-  end
-end
-
-local function draft_certificates(self, draft, model, faults)
-  local state = { used = {}, faults = faults }
-  -- The first entry of a name is the one that counts, while a draft keeps the last.
-  local certificates = model.certificates or {}
-  for i = #certificates, 1, -1 do
-    draft_certificate(self, draft, certificates[i], certificates[i].names, state)
-  end
-  if model.default_certificate then
-    draft_certificate(self, draft, model.default_certificate, { "" }, state)
-  end
-  for key, known in pairs(self.certificates) do
-    if not state.used[key] then
-      self.certificates[key] = nil
-      if known.certificate then
-        self.free_certificate(known.certificate)
-      end
-    end
-  end
-end
-
 -- --- the whole ---------------------------------------------------------------
 
 -- A wildcard is stored without its star: so a worker looks it up in place, in the middle of a name.
 local function stored_name(name)
   return name:sub(1, 2) == "*." and name:sub(2) or name
+end
+
+local function draft_ports(self, draft, model, faults)
+  self.ports:draft(draft, model.ports or {}, function(service)
+    return self.services:get(service).id
+  end, faults)
 end
 
 local function draft_parts(self, draft, faults)
@@ -363,6 +332,12 @@ local function draft_parts(self, draft, faults)
       check(C.mg_draft_service(draft, record.id, record.part))
     end
   end
+  for _, entry in ipairs(self.passthroughs) do
+    local id = self.services:get(entry.service).id
+    for _, name in ipairs(entry.names) do
+      check(C.mg_draft_passthrough(draft, name, #name, id))
+    end
+  end
   for _, record in self.plans:each() do
     check(C.mg_draft_plan(draft, record.id, record.part))
   end
@@ -379,10 +354,12 @@ function Writer:build(model, number)
   local faults = {}
   update_services(self, model.services or {})
   update_hosts(self, model.hosts or {})
+  self.passthroughs = model.passthroughs or {}
   local draft = check(C.mg_draft_new(number))
   local ok, err = pcall(function()
     draft_parts(self, draft, faults)
-    draft_certificates(self, draft, model, faults)
+    self.secure:draft(draft, model, faults)
+    draft_ports(self, draft, model, faults)
   end)
   if not ok then
     C.mg_draft_free(draft)
@@ -395,12 +372,8 @@ end
 function Writer:close()
   update_hosts(self, {})
   update_services(self, {})
-  for key, known in pairs(self.certificates) do
-    self.certificates[key] = nil
-    if known.certificate then
-      self.free_certificate(known.certificate)
-    end
-  end
+  self.secure:close()
+  self.ports:close()
 end
 
 return M

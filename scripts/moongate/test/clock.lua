@@ -29,6 +29,11 @@ end
 
 wall_offset = C.mg_time_now() - C.mg_time_monotonic()
 
+-- The next time that a double holds whole, also after whole seconds are added or taken away.
+local function exact(seconds)
+  return math.ceil(seconds * 1024) / 1024
+end
+
 local function remove(sleeper)
   for i, one in ipairs(sleepers) do
     if one == sleeper then
@@ -85,10 +90,13 @@ function M.advance(duration)
   offset = math.max(offset, target - real_monotonic())
 end
 
---- Stops the clock, at a time that may be said.
+--- Stops the clock, at a time that may be said. While it stands, what is to end after ten seconds
+--- ends when it is put forward by ten seconds, neither a rounding earlier nor later.
 ---@param now number?  seconds since 1970
 function M.freeze(now)
-  frozen = frozen or C.mg_time_monotonic()
+  if not frozen then
+    frozen, offset, wall_offset = exact(C.mg_time_monotonic()), exact(offset), exact(wall_offset)
+  end
   if now then
     wall_offset = now - clock.monotonic()
   end

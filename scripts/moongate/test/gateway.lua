@@ -6,11 +6,13 @@ local folder = require("moongate.test.folder")
 local json = require("moongate.api.json")
 local process = require("moongate.test.process")
 local state = require("moongate.test.state")
+local task = require("moongate.api.task")
 local tcp = require("moongate.api.tcp")
 local upstream = require("moongate.test.upstream")
 
 local M = {}
 
+local WORKERS = os.getenv("MG_TEST_WORKERS") or 1
 local SIGHUP, SIGKILL, SIGTERM = 1, 9, 15
 
 ---@class moongate.test.GatewayOptions
@@ -22,7 +24,7 @@ local SIGHUP, SIGKILL, SIGTERM = 1, 9, 15
 ---  its URL and `${name.port}` its port
 ---@field settings table?           of --set
 ---@field args string[]?
----@field workers integer?          1 unless given
+---@field workers integer?          MG_TEST_WORKERS unless given, which is 1 unless set
 
 local Gateway = {}
 Gateway.__index = Gateway
@@ -63,7 +65,7 @@ local function arguments(self)
     end
   end
   add("--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "json")
-  add("--workers", tostring(options.workers or 1))
+  add("--workers", tostring(options.workers or WORKERS))
   if options.proxy then
     add("--to", fill(self, options.proxy))
   else
@@ -121,7 +123,7 @@ function Gateway:start()
   end)
   state.keep(self)
   state.dump_on_failure(self)
-  require("moongate.api.task").spawn(function()
+  task.spawn(function()
     self.ended = self.process:wait()
   end)
   local ready = self:wait_log("ready")
@@ -219,10 +221,17 @@ function Gateway:url(path)
   return ("http://127.0.0.1:%d%s"):format(self.port, path or "")
 end
 
---- Log entries, of one event or all.
+-- Lets the loop read what the gateway has written by now: the first turn has its timers alone.
+local function catch_up()
+  upstream.pause(0)
+  upstream.pause(0)
+end
+
+--- Log entries, of one event or all. What it writes next is for `wait_log`.
 ---@param event string?
 ---@return table<string, string>[]
 function Gateway:logs(event)
+  catch_up()
   local found = {}
   for _, entry in ipairs(self.entries) do
     if not event or entry.event == event then

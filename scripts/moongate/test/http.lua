@@ -37,7 +37,8 @@ local function answer_of(stub, request)
 end
 
 local function find(method, url)
-  return stubs[method .. " " .. url] or stubs[method .. " " .. url:match("^[^?]*")]
+  local bare = url:match("^[^?]*"):gsub("/$", "")
+  return stubs[method .. " " .. url] or stubs[method .. " " .. bare]
 end
 
 local function seen_of(request, target)
@@ -59,7 +60,7 @@ local function response_of(answer)
     table.insert(fields, { "Content-Type", "application/json" })
     body = json.encode(answer.json)
   end
-  return http.response(answer.status or 200, fields, body)
+  return http.response(answer.status or 200, fields, body, fields_of(answer.trailers))
 end
 
 local function transport(request, target)
@@ -91,8 +92,8 @@ end
 
 --- Says what a request is answered with. A URL without a query stands for those with one too.
 ---@param what string  "GET http://host/path"
----@param answer table|fun(request: table): table  { status, headers, body, json, error, code }, or
----  several in turn
+---@param answer table|fun(request: table): table  { status, headers, body, json, trailers, error,
+---  code }, or several in turn
 ---@return { requests: table[] } stub
 function M.stub(what, answer)
   M.install()

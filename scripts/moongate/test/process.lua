@@ -24,19 +24,32 @@ end
 local Process = {}
 Process.__index = Process
 
+-- Calls `on_line` for each line that is whole in `text`; returns the rest.
+local function split(text, on_line)
+  local at = 1
+  local newline = text:find("\n", 1, true)
+  while newline do
+    on_line(text:sub(at, newline - 1))
+    at = newline + 1
+    newline = text:find("\n", at, true)
+  end
+  return text:sub(at)
+end
+
+-- A long line comes in many pieces: they are joined when it ends.
 local function follow(conn, on_line)
   conn:set_timeout(0)
-  task.spawn(function()
-    local rest = ""
+  return task.spawn(function()
+    local pieces = {}
     local data = conn:read()
     while data do
-      rest = rest .. data
-      for line in rest:gmatch("([^\n]*)\n") do
-        on_line(line)
+      pieces[#pieces + 1] = data
+      if data:find("\n", 1, true) then
+        pieces = { split(table.concat(pieces), on_line) }
       end
-      rest = rest:match("[^\n]*$")
       data = conn:read()
     end
+    local rest = table.concat(pieces)
     if rest ~= "" then
       on_line(rest)
     end
@@ -65,6 +78,16 @@ function Process:wait(seconds)
   return self.result
 end
 
+--- Waits for the end, and until all it has written was read.
+---@return integer  as of `wait`
+function Process:join()
+  local result = self:wait()
+  for _, reader in ipairs(self.readers) do
+    task.join(reader)
+  end
+  return result
+end
+
 --- Starts a program.
 ---@param arguments string[]  the program first
 ---@param on_line fun(line: string, is_error: boolean)
@@ -81,13 +104,15 @@ function M.start(arguments, on_line)
     end))
     return result
   end))
-  follow(output, function(line)
-    on_line(line, false)
-  end)
-  follow(errors_end, function(line)
-    on_line(line, true)
-  end)
-  return setmetatable({ handle = process }, Process)
+  local readers = {
+    follow(output, function(line)
+      on_line(line, false)
+    end),
+    follow(errors_end, function(line)
+      on_line(line, true)
+    end),
+  }
+  return setmetatable({ handle = process, readers = readers }, Process)
 end
 
 return M

@@ -1,4 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
+local ffi = require("ffi")
+
 local core = require("spec.support.core")
 
 core.cdef({ "base/log.h" })
@@ -15,6 +17,33 @@ end
 describe("log", function()
   setup(function()
     C.log_setup(C.LOG_OFF, 0)
+  end)
+
+  it("writes to a file, to another one, and not below its level", function()
+    local paths = { os.tmpname(), os.tmpname() }
+    local function texts()
+      local list = {}
+      for i, path in ipairs(paths) do
+        local file = assert(io.open(path, "rb"))
+        list[i] = file:read("*a"):gsub("%S+Z ", "")
+        file:close()
+      end
+      return list
+    end
+    C.log_set_least(C.LOG_INFO)
+    for i, path in ipairs(paths) do
+      assert.equal(0, C.log_open(path))
+      C.log_write(C.LOG_INFO, "spec_" .. i, ffi.cast("char *", nil))
+    end
+    C.log_set_least(C.LOG_WARN)
+    C.log_write(C.LOG_INFO, "spec_info", ffi.cast("char *", nil))
+    assert.is_true(C.log_open("/") < 0)
+    C.log_write(C.LOG_WARN, "spec_still", ffi.cast("char *", nil))
+    assert.equal(0, C.log_open(nil))
+    C.log_set_least(C.LOG_OFF)
+    assert.same({ "info spec_1\n", "info spec_2\nwarn spec_still\n" }, texts())
+    os.remove(paths[1])
+    os.remove(paths[2])
   end)
 
   it("admits ten warnings of an event in a window", function()

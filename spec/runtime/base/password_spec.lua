@@ -53,7 +53,9 @@ describe("password_check", function()
   end)
 
   for _, hash in ipairs({ "secret", "{PLAIN}secret", "", "*", "$9$x$y", "{SHA}", "{SHA}c2VjcmV0",
-    "$apr1$nodollar", "$apr1$", "$2y$05$short", "{SHA}====", ("x"):rep(300) }) do
+    "$apr1$nodollar", "$apr1$", "$2y$05$short", "{SHA}====", ("x"):rep(300),
+    "$5$rounds=5000001$salt$hash", "$6$rounds=99999999999999999999$salt$hash",
+    "$2y$17$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" }) do
     it(("matches nothing with %q"):format(hash), function()
       assert.equal(0, check("secret", hash))
       assert.equal(0, check(hash, hash))

@@ -146,7 +146,7 @@ describe("access_log", function()
   end)
 
   it("tells of the last attempt", function()
-    exchange.record.endpoint = C.pool_endpoint(pool, "10.0.0.1", 80, nil, nil)
+    exchange.record.endpoint = C.pool_endpoint(pool, "10.0.0.1", 80, C.POOL_HTTP1, nil, nil)
     exchange.record.attempts = 2
     exchange.record.status, exchange.record.upstream_status = 200, 200
     exchange.record.total_s = 1.5
@@ -157,7 +157,7 @@ describe("access_log", function()
   end)
 
   it("tells what a failed attempt was answered with", function()
-    exchange.record.endpoint = C.pool_endpoint(pool, "10.0.0.1", 80, nil, nil)
+    exchange.record.endpoint = C.pool_endpoint(pool, "10.0.0.1", 80, C.POOL_HTTP1, nil, nil)
     exchange.record.attempts = 1
     exchange.record.status = 502
     set("$upstream_status")
@@ -246,12 +246,51 @@ describe("access_log", function()
   it("names the first unknown variable of a format", function()
     local format, unknown = ffi.new("struct access_format"), ffi.new("struct mg_text")
     local text = "$status $http_x ${nope} $neither"
-    assert.are.equal(0, C.access_format_init(format, text, #text, 0, unknown))
+    assert.are.equal(0, C.access_format_init(format, text, #text, unknown))
     C.access_format_fini(format)
     assert.are.equal("${nope}", ffi.string(unknown.data, unknown.length))
+    -- Requests and sessions have variables of their own.
+    format, unknown = ffi.new("struct access_format", { streams = 1 }), ffi.new("struct mg_text")
+    text = "$status $protocol $request"
+    assert.are.equal(0, C.access_format_init(format, text, #text, unknown))
+    C.access_format_fini(format)
+    assert.are.equal("$request", ffi.string(unknown.data, unknown.length))
+  end)
+
+  describe("of sessions", function()
+    local function session_line(format, fields)
+      local config = ffi.new("struct access_config")
+      config.format, config.path, config.streams = text_of(format), text_of(path), 1
+      assert.are.equal(0, C.access_log_set(log, config))
+      local session = ffi.new("struct access_session", fields)
+      C.access_log_write_session(log, session)
+      C.access_log_flush(log)
+      return content()
+    end
+
+    it("writes what ingress-nginx writes by default", function()
+      assert.matches("^%[10%.0%.0%.1%] %[%d+/%a+/%d+:%d+:%d+:%d+ [+-]%d+%] TCP 200 7 5 1%.500\n$",
+        session_line("[$remote_addr] [$time_local] $protocol $status $bytes_sent "
+          .. "$bytes_received $session_time", { protocol = "TCP", ip = "10.0.0.1", upstream_ip = "",
+          status = 200, received = 5, sent = 7, seconds = 1.5 }))
+    end)
+
+    local SESSIONS = {
+      { "10.0.0.2", "10.0.0.2:53" },
+      { "2001:db8::1", "[2001:db8::1]:53" },
+      { "", "-" },
+    }
+    for _, case in ipairs(SESSIONS) do
+      it("writes the endpoint as " .. case[2], function()
+        assert.are.equal("40000 53 " .. case[2] .. " -\n", session_line(
+          "$remote_port $server_port $upstream_addr $host", { protocol = "UDP", ip = "10.0.0.1",
+          port = 40000, local_port = 53, upstream_ip = case[1], upstream_port = 53 }))
+      end)
+    end
   end)
 
   it("does nothing while it is off", function()
+    C.access_log_write_session(log, ffi.new("struct access_session"))
     C.access_log_write(log, exchange)
     assert.are.equal(0, C.uv_run(loop, UV_RUN_NOWAIT))
     assert.are.equal(0, tonumber(log.out.len))

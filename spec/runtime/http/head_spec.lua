@@ -147,6 +147,18 @@ describe("head", function()
     end
   end)
 
+  it("tells what is odd about a name", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      if C.text_is_token(char, 1) == 1 then
+        local wanted = char:find("^[%w-]") and 0 or char == "_" and 1 or 2
+        assert.equal(wanted, C.text_name_oddities(char, 1), byte)
+      end
+    end
+    assert.equal(3, C.text_name_oddities("x_y.z", 5))
+    assert.equal(0, C.text_name_oddities("", 0))
+  end)
+
   it("tells values from text that would end a line", function()
     for _, value in ipairs({ "", "a b\tc", "ä" }) do
       assert.equal(1, C.text_is_value(value, #value))

@@ -122,4 +122,30 @@ describe("the PROXY protocol", function()
     local header = v2(PROXY, TCP4, IP4 .. ("x"):rep(4096 - 16 - #IP4))
     assert.equal(4096, (parse(header)))
   end)
+
+  -- source, destination, line
+  local WRITTEN = {
+    { { "10.0.0.1", 80 }, { "10.0.0.2", 443 }, "PROXY TCP4 10.0.0.1 10.0.0.2 80 443\r\n" },
+    { { "::1", 65535 }, { "2001:db8::1", 1 }, "PROXY TCP6 ::1 2001:db8::1 65535 1\r\n" },
+    { { "10.0.0.1", 80 }, { "::1", 443 }, "PROXY UNKNOWN\r\n" },
+    { { "", 0 }, { "10.0.0.1", 443 }, "PROXY UNKNOWN\r\n" },
+    { { "10.0.0.1", 80 }, { "", 0 }, "PROXY UNKNOWN\r\n" },
+  }
+  for _, case in ipairs(WRITTEN) do
+    it(("is written for %s and %s"):format(case[1][1], case[2][1]), function()
+      local line = ffi.new("char[?]", C.PROXY_PROTOCOL_LINE_BYTES)
+      local length = C.proxy_protocol_write(case[1], case[2], line)
+      assert.equal(case[3], ffi.string(line))
+      assert.equal(#case[3], tonumber(length))
+    end)
+  end
+
+  it("has room for the longest addresses, and takes no longer ones", function()
+    local longest, too_long = ("1234:"):rep(7) .. "1234", ("1234:"):rep(8) .. "1234"
+    local line = ffi.new("char[?]", C.PROXY_PROTOCOL_LINE_BYTES)
+    C.proxy_protocol_write({ longest, 65535 }, { longest, 65535 }, line)
+    assert.matches("^PROXY TCP6 .* 65535 65535\r\n$", ffi.string(line))
+    C.proxy_protocol_write({ too_long, 65535 }, { too_long, 65535 }, line)
+    assert.equal("PROXY UNKNOWN\r\n", ffi.string(line))
+  end)
 end)

@@ -5,6 +5,7 @@ local certificates = require("spec.support.certificates")
 local core = require("spec.support.core")
 
 core.cdef({ "tls/certificate.h" })
+ffi.cdef("int setenv(const char *, const char *, int); int unsetenv(const char *);")
 local C = core.C
 
 local function new(pem, key)
@@ -137,5 +138,13 @@ describe("trust", function()
     else
       assert.equal("/etc/ssl/certs/ca-certificates.crt cannot be read", err)
     end
+  end)
+
+  it("is another bundle where the environment names one", function()
+    ffi.C.setenv("SSL_CERT_FILE", "/nowhere", 1)
+    local made, err = trust("")
+    ffi.C.unsetenv("SSL_CERT_FILE")
+    assert.is_nil(made)
+    assert.equal("/nowhere cannot be read", err)
   end)
 end)

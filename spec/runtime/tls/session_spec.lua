@@ -7,6 +7,13 @@ local tls = require("spec.support.tls")
 
 local C = core.C
 
+core.cdef({ "tls/records.h" })
+ffi.cdef([[
+int mbedtls_ssl_start_handshake_msg(mbedtls_ssl_context *ssl, unsigned type, unsigned char **at,
+                                    size_t *room);
+int mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t room, size_t length);
+]])
+
 jit.off(true, true)
 
 local VERSIONS = { ["TLSv1.2"] = 12, ["TLSv1.3"] = 13 }
@@ -233,6 +240,22 @@ describe("tls", function()
         assert.equal("", server:text())
       end)
 
+      it("passes over records without content", function()
+        local port, accepted = open()
+        local client, server = pair:shake(port, accepted, {})
+        local session = ffi.cast("struct tls_session *", client.stream.filter_data)
+        server:read(true)
+        assert.equal(0, C.records_lend(session))
+        for _ = 1, 2 do
+          assert.equal(0, C.mbedtls_ssl_write(session.ssl, "", 0))
+        end
+        assert.equal(0, client:write("something"))
+        pair.loop:wait(function()
+          return server.ended or #server.received > 0
+        end)
+        assert.equal("something", server:text())
+      end)
+
       it("chooses by the name that the client sends", function()
         local asked = {}
         local port, accepted = open({
@@ -290,6 +313,32 @@ describe("tls", function()
       end)
     end)
   end
+
+  -- HelloRequest, which mbedTLS refuses with an alert each time. Small buffers of the system soon
+  -- hold no more of them.
+  it("ends when answers that it is asked for are not taken", function()
+    local port, accepted = serve({ max = 12 })
+    local client, server = pair:shake(port, accepted, {})
+    local session = ffi.cast("struct tls_session *", server.stream.filter_data)
+    local size = ffi.new("int[1]", 4096)
+    assert.equal(0, C.uv_send_buffer_size(ffi.cast("uv_handle_t *", client.stream.uv), size))
+    assert.equal(0, C.uv_recv_buffer_size(ffi.cast("uv_handle_t *", server.stream.uv), size))
+    client:read(true)
+    local bytes, room = ffi.new("unsigned char *[1]"), ffi.new("size_t[1]")
+    local sent = 0
+    pair.loop:wait(function()
+      for _ = 1, 100 do
+        assert.equal(0, C.records_lend(session))
+        assert.equal(0, C.mbedtls_ssl_start_handshake_msg(session.ssl, 0, bytes, room))
+        assert.equal(0, C.mbedtls_ssl_finish_handshake_msg(session.ssl, room[0], 0))
+      end
+      assert(client.ended or server:write("x") == 0)
+      sent = sent + 1
+      assert(sent < 3000, "there is no end to it")
+      return client.ended
+    end)
+    assert.equal("ERR_TLS_BROKEN", client.end_err)
+  end)
 
   it("does not meet a peer of other versions", function()
     local port, accepted = serve({ min = 13 })

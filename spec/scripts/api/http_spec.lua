@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+local h2_upstream = require("spec.support.h2_upstream")
 local mg = require("moongate")
 local t = require("moongate.test")
 
@@ -11,6 +12,15 @@ describe("mg.http", function()
 
   after_each(function()
     server:close()
+  end)
+
+  it("sends no method that is none", function()
+    for _, method in ipairs({ "", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET", "A B" }) do
+      local response, err, code = mg.http.request({ url = server:url() .. "/", method = method })
+      assert.is_nil(response)
+      assert.are.equal("bad_field", code, err)
+    end
+    assert.are.equal(0, #server.requests)
   end)
 
   it("sends a request and gives the whole response", function()
@@ -32,6 +42,20 @@ describe("mg.http", function()
     assert.are.equal("k", request:header("x-key"))
     assert.are.same({ "named.test" }, request:header_values("host"))
     assert.are.equal("what is sent", request.body)
+  end)
+
+  it("gives the fields behind a body, of HTTP/1.1 and of HTTP/2", function()
+    local answer = { chunks = { "body" }, trailers = { ["X-Sum"] = "1" } }
+    server:answer(answer)
+    local second = h2_upstream.new(answer)
+    for _, url in ipairs({ server:url(), "h2c://127.0.0.1:" .. second.port }) do
+      local response = mg.http.get(url)
+      assert.are.same({ ["x-sum"] = "1" }, response.trailers)
+      assert.is_nil(response.headers["x-sum"])
+    end
+    second:close()
+    server:answer({ body = "none" })
+    assert.are.same({}, mg.http.get(server:url()).trailers)
   end)
 
   it("speaks JSON both ways", function()

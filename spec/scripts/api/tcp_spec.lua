@@ -113,6 +113,16 @@ describe("mg.tcp", function()
     client:close()
   end)
 
+  it("may be closed by whoever reads when it breaks as it ends", function()
+    for _ = 1, 20 do
+      local client, server = pair()
+      server:reset()
+      client:shutdown()
+      assert.is_nil((client:read()))
+      client:close()
+    end
+  end)
+
   it("wakes a task whose connection another one closes", function()
     local client = pair()
     local reader = mg.task.spawn(function()

@@ -34,7 +34,21 @@ describe("mg.time", function()
     t.clock.advance("90s")
     assert.are.equal(1000090, mg.time.now())
     assert.are.equal("Mon, 12 Jan 1970 13:48:10 GMT", mg.time.http_date())
-    assert.are.near(90, mg.time.monotonic() - before, 1e-6)
+    assert.are.equal(90, mg.time.monotonic() - before)
+  end)
+
+  -- A double has a bit less of the fraction behind each power of two.
+  it("stands at a time from which seconds add up, also over a power of two", function()
+    for _ = 1, 12 do
+      local now = mg.time.monotonic()
+      t.clock.advance(2 ^ math.ceil(math.log(now + 10) / math.log(2)) - now - 16 / 3)
+      t.clock.freeze()
+      local before = mg.time.monotonic()
+      t.clock.advance("9s")
+      t.clock.advance("1s")
+      assert.are.equal(10, mg.time.monotonic() - before)
+      t.clock.go_on()
+    end
   end)
 end)
 

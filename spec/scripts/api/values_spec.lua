@@ -23,6 +23,10 @@ describe("mg.regex", function()
     assert.equal("limit", code)
   end)
 
+  it("puts groups and dollars in a replacement", function()
+    assert.equal("[a][$1][$][$x]", (mg.regex.compile("(a)"):gsub("a", "[$1][$$1][$$][$x]")))
+  end)
+
   it("says what is wrong with a pattern", function()
     local regex, err, code = mg.regex.compile("(")
     assert.is_nil(regex)
@@ -93,7 +97,11 @@ describe("mg.template", function()
   it("knows texts without variables", function()
     local parts = mg.template.parse("a b")
     assert.is_true(mg.template.is_fixed(parts))
-    assert.equal("a b", mg.template.fixed(parts))
+    assert.equal("a b", mg.template.text(parts))
+  end)
+
+  it("writes each variable in one spelling", function()
+    assert.equal("a${host}-${arg_x}b", mg.template.text(mg.template.parse("a$host-${arg_x}b")))
   end)
 
   it("refuses variables that nobody knows", function()

@@ -410,4 +410,18 @@ describe("balance, when hot,", function()
       bed:close()
     end)
   end
+
+  it("lets go of the endpoints of a service whose id another one has now", function()
+    local dropped = {}
+    local own = services.bed({ drop = function(endpoint)
+      dropped[#dropped + 1] = endpoint.name
+    end })
+    local part, id = own:part({ name = "old", endpoints = services.endpoints(2) })
+    own.registry:of(part, id)
+    part = own:part({ name = "new", endpoints = services.endpoints(1) })
+    assert.are.equal("new", own.registry:of(part, id).name)
+    table.sort(dropped)
+    assert.are.same({ "10.0.0.1:80", "10.0.0.2:80" }, dropped)
+    own:close()
+  end)
 end)

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
+local certificates = require("spec.support.certificates")
 local command = require("spec.support.command")
 local json = require("dkjson")
+local manifests = require("spec.support.manifests")
 
 local CLASS_AND_SERVICE = [[
 apiVersion: v1
@@ -62,7 +64,20 @@ local CASES = {
   {
     "names the place and the way out of an unknown setting of a route",
     { ["a.lua"] = 'local mg = require("moongate")\nmg.route({ host = "a.test", too = "x" })\n' },
-    'DIR/a%.lua:2:1: mg%.route: unknown key "too"; did you mean "to"%?',
+    'DIR/a%.lua:2:1: mg%.route: too: unknown field; did you mean "to"%?',
+    1,
+  },
+  {
+    "tells of settings without names",
+    { ["a.lua"] = 'require("moongate").settings({ 5 })\n' },
+    "DIR/a%.lua:1:1: script: mg%.settings takes a table of names and values; 1 is no name",
+    1,
+  },
+  {
+    "tells of a plugin of a route that is none, and goes on",
+    { ["a.lua"] = 'local mg = require("moongate")\nmg.route({ plugins = { 5 } })\n'
+      .. 'mg.route({ host = "b.test", to = "http://127.0.0.1:1" })\n' },
+    "DIR/a%.lua:2:1: mg%.route: plugins%[1%]: must be a string.*1 error,.*2 routes of 2 hosts",
     1,
   },
   {
@@ -75,6 +90,12 @@ local CASES = {
     "tells of every script that cannot be compiled",
     { ["a.lua"] = "local = 2\n", ["b.lua"] = "x y\n" },
     "DIR/a%.lua:1:1: .-DIR/b%.lua:1:1: .*2 errors",
+    1,
+  },
+  {
+    "stops a script that does not come back",
+    { ["a.lua"] = "local n = 0\nwhile true do n = n + 1 end\n" },
+    "DIR/a%.lua:2:1: script: stopped: the script ran for more than 1000 ms without waiting",
     1,
   },
   {
@@ -176,11 +197,54 @@ describe("moongate check", function()
     end)
   end
 
-  it("warns of an unknown variable in the format of the access log", function()
-    local output, code = check({ ["a.yaml"] = CLASS_AND_SERVICE }, "--set",
-      "log-format-upstream=$status $sttaus")
-    assert.is_truthy(output:find("there is no variable $sttaus", 1, true), output)
+  for _, name in ipairs({ "log-format-upstream", "log-format-stream" }) do
+    it("warns of an unknown variable in " .. name, function()
+      local output, code = check({ ["a.yaml"] = CLASS_AND_SERVICE }, "--set",
+        name .. "=$status $sttaus")
+      assert.is_truthy(output:find(name .. ": there is no variable $sttaus", 1, true), output)
+      assert.are.equal(0, code)
+    end)
+  end
+
+  local PORTS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tcp}\ndata:\n"
+
+  -- entries, what the output holds, and the exit code
+  local ENTRIES = {
+    { '  5432: "default/web:80"\n', "^0 errors, 0 warnings .* 1 port of TCP and UDP", 0 },
+    { '  5432: "default/web"\n', 'DIR/a%.yaml:%d+:9: ConfigMap default/tcp: data%["5432"%]: names '
+      .. "no port of the Service; write .*1 error, 0 warnings", 1 },
+    { '  5432: "default/web:81"\n', "Service default/web has no port 81 of TCP; .*1 error, 0 ", 1 },
+    { '  5432: "default/idle:80"\n', "warning: Service default/idle: no endpoint is ready for port "
+      .. "5432 of TCP; look at .*0 errors, 1 warning", 0 },
+  }
+  for _, row in ipairs(ENTRIES) do
+    it("judges an entry of TCP services: " .. row[1]:match("%S.*"), function()
+      local idle = "apiVersion: v1\nkind: Service\nmetadata: {name: idle}\n"
+        .. "spec: {ports: [{port: 80}]}\n---\n"
+      local output, code = check({ ["a.yaml"] = CLASS_AND_SERVICE .. idle .. PORTS .. row[1] },
+        "--tcp-services-configmap", "default/tcp")
+      assert.is_truthy(output:find(row[2]), output)
+      assert.are.equal(row[3], code)
+    end)
+  end
+
+  it("warns of a certificate three weeks before its end, as the gateway does", function()
+    local made = certificates.make("soon", { san = "DNS:soon.test", days = 20 })
+    local texts = manifests.join(CLASS_AND_SERVICE, manifests.secret("soon", made),
+      manifests.ingress("soon", { host = "soon.test", service = "web", secret = "soon" }))
+    local output, code = check({ ["a.yaml"] = texts }, "--default-ssl-certificate", "default/soon")
+    assert.is_truthy(output:find("the certificate of soon.test ends on", 1, true), output)
+    assert.is_truthy(output:find("the default certificate ends on", 1, true), output)
     assert.are.equal(0, code)
+  end)
+
+  it("knows canaries by the prefix of annotations, and all words for true", function()
+    local more = ", annotations: {foo.io/canary: 'True', foo.io/canary-weight: '10'}"
+    local other = CLASS_AND_SERVICE .. ingress("next", { { "/", "Prefix" } }, more)
+    local texts = CLASS_AND_SERVICE .. ingress("web", { { "/", "Prefix" } })
+      .. other:gsub("name: web", "name: other")
+    local output = check({ ["a.yaml"] = texts }, "--annotations-prefix", "foo.io")
+    assert.is_truthy(output:find("^0 errors, 0 warnings"), output)
   end)
 
   it("prints the same as JSON", function()

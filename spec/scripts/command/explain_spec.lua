@@ -72,8 +72,8 @@ describe("moongate explain", function()
   end)
 
   local OUTCOMES = {
-    { "http://b.test/", "404, unless a plugin answers" },
-    { "http://a.test/nowhere", "404, unless a plugin answers" },
+    { "http://b.test/", "404, unless a plugin answers or chooses a service" },
+    { "http://a.test/nowhere", "404, unless a plugin answers or chooses a service" },
   }
   for _, case in ipairs(OUTCOMES) do
     it(("says of %s: %s"):format(case[1], case[2]), function()
@@ -90,6 +90,14 @@ describe("moongate explain", function()
     assert.is_truthy(output:find("\noutcome     goes to 10%.0%.0%.%d:80\n$"), output)
   end)
 
+  it("tells of scripts that cannot be loaded", function()
+    local broken = command.folder({ ["a.lua"] = "local = 1\n" })
+    local output, code = command.run("explain", "--scripts", broken.path, "GET", "http://a.test/")
+    broken:remove()
+    assert.are.equal(0, code)
+    assert.is_truthy(output:find("explain: .-/a%.lua:1:1: script: .*\noutcome     404"), output)
+  end)
+
   it("refuses what could not be a request", function()
     local output, code = command.run("explain", "--scripts", folder.path, "G T", "http://a.test/")
     assert.are.equal(1, code)
@@ -102,4 +110,54 @@ describe("moongate explain", function()
       assert.are.equal(2, code)
     end)
   end
+end)
+
+describe("moongate explain of a port", function()
+  local MANIFESTS = [[
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ports}
+data: {5432: "default/db:pg:PROXY:PROXY", 5433: "default/none:80"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {ports: [{name: pg, port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-1, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{name: pg, port: 5432}]
+endpoints: [{addresses: [10.0.0.1]}]
+]]
+
+  -- words, what the output holds
+  local ROWS = {
+    { "TCP", ":5432", "^port%s+tcp 5432, with a PROXY header of the client, with a PROXY header "
+      .. "for the service  %(.*a%.yaml:4%)\n" },
+    { "TCP", "db.test:5432", "service%s+tcp:default/db:pg %(tcp, algorithm round_robin%)\n" },
+    { "TCP", "5432", "endpoints [^\n]*\noutcome%s+goes to 10%.0%.0%.1:5432\n$" },
+    { "TCP", ":5433", "faults%s+error: data%[\"5433\"%]: Service default/none does not exist.*"
+      .. "outcome%s+closed at once: the service has no endpoint" },
+    { "UDP", ":5432", "outcome%s+refused: no entry of the ConfigMap of UDP services" },
+  }
+  for _, row in ipairs(ROWS) do
+    it(("tells where %s %s leads"):format(row[1], row[2]), function()
+      local folder = command.folder({ ["a.yaml"] = MANIFESTS })
+      local output, code = command.run("explain", "--manifests", folder.path,
+        "--tcp-services-configmap", "default/ports", row[1], row[2])
+      folder:remove()
+      assert.are.equal(0, code, output)
+      assert.is_truthy(output:find(row[3]), output)
+    end)
+  end
+
+  it("asks for a port", function()
+    local folder = command.folder({ ["a.yaml"] = MANIFESTS })
+    local output, code = command.run("explain", "--manifests", folder.path, "TCP", "/x")
+    folder:remove()
+    assert.are.equal(1, code)
+    assert.is_truthy(output:find("/x: name a port", 1, true), output)
+  end)
 end)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 local control = require("spec.support.control")
 local files = require("moongate.control.source.files")
+local model = require("moongate.control.model")
 
 describe("files", function()
   it("gives objects with the file and line they come from", function()
@@ -54,5 +55,103 @@ describe("files", function()
   it("passes over empty documents", function()
     local objects, faults = files.read(control.reader({ { "a.yaml", "---\n# nothing\n---\n" } }))
     assert.same({ {}, {} }, { objects, faults })
+  end)
+
+  describe("that change", function()
+    local known
+
+    before_each(function()
+      known = {}
+    end)
+
+    -- The objects of one text, and their kinds with the lines they stand at.
+    local function read(text)
+      local objects, faults = files.read(control.reader({ { "a.yaml", text } }), known)
+      local seen = {}
+      for i, object in ipairs(objects) do
+        seen[i] = object.value.kind .. object.line
+      end
+      return objects, table.concat(seen, " "), faults
+    end
+
+    local function document(kind, more)
+      return ("kind: %s\napiVersion: v1\n%s"):format(kind, more or "")
+    end
+
+    local function join(...)
+      return table.concat({ ... }, "---\n")
+    end
+
+    it("keep the objects of documents that stay where they are", function()
+      local before = read(join(document("A"), document("B"), document("C")))
+      local after, seen = read(join(document("A"), document("X"), document("C")))
+      assert.equal("A1 X4 C7", seen)
+      assert.same({ true, false, true },
+        { before[1] == after[1], before[2] == after[2], before[3] == after[3] })
+    end)
+
+    it("give objects behind a longer document the lines that they have now", function()
+      read(join(document("A"), document("B")))
+      local longer = document("A", "x: 1\ny: 2\n")
+      local objects, seen = read(join(longer, document("B", "z: {q: 1}\n")))
+      assert.equal("A1 B6", seen)
+      assert.same({ 8, 8 }, { model.position(objects[2], { "z", "q" }) })
+    end)
+
+    it("are cut at no line that only looks like a document's first", function()
+      local text = join(document("A", "t: |\n  ---\n   --- x\n"), document("B", "u: '\n  ---'\n"),
+        document("C", "---x: 1\n"), "--- # c\n" .. document("D"))
+      local _, seen = read(text)
+      assert.equal("A1 B7 C12 D17", seen)
+      local objects, again = read((text:gsub("kind: D", "kind: E")))
+      assert.equal("A1 B7 C12 E17", again)
+      assert.equal("---\n --- x\n", objects[1].value.t)
+    end)
+
+    local WHOLE = {
+      { "a directive", "%YAML 1.1\n---\n" },
+      { "the end of a document", document("Z") .. "...\n---\n" },
+      { "a lone CR", "# a\rb: 1\n---\n" },
+      { "a line separator", "# a\226\128\168\n---\n" },
+    }
+    for _, case in ipairs(WHOLE) do
+      it("are read as a whole where a text has " .. case[1], function()
+        local before = read(case[2] .. join(document("A"), document("B")))
+        local after = read(case[2] .. join(document("A"), document("C")))
+        assert.is_true(#after > 0 and #before == #after)
+        assert.are_not.equal(before[#before - 1], after[#after - 1])
+        assert.equal("C", after[#after].value.kind)
+      end)
+    end
+
+    it("keep what a broken one told of, and go on when it is mended", function()
+      local before = read(join(document("A", "metadata: {name: a}\n"), document("B")))
+      local broken, _, faults = read(join("kind: [\n", document("B")))
+      assert.equal(2, #broken)
+      assert.equal(1, #faults)
+      local mended, seen, rest = read(join(document("A", "metadata: {name: b}\n"), document("B")))
+      assert.same({ "A1 B5", {} }, { seen, rest })
+      assert.are_not.equal(before[1], mended[1])
+    end)
+
+    it("tell faults of documents that stay again", function()
+      read(join("just text\n", document("A")))
+      local _, seen, faults = read(join("just text\n", document("B")))
+      assert.equal("B3", seen)
+      assert.equal(1, #faults)
+      assert.equal(1, faults[1].line)
+    end)
+
+    it("are read at once where most of it is new", function()
+      local many, other = {}, {}
+      for i = 1, 200 do
+        many[i], other[i] = document("A" .. i), document("B" .. i)
+      end
+      read(join(unpack(many)))
+      local objects = read(join(unpack(other)))
+      assert.equal(200, #objects)
+      assert.equal("B200", objects[200].value.kind)
+      assert.equal(598, objects[200].line)
+    end)
   end)
 end)

@@ -204,7 +204,6 @@ describe("snapshot writer", function()
       },
     })
     local found = reader.service(snapshot, 0)
-    assert.are.equal(layout.PROTOCOLS.grpcs, found.protocol)
     assert.are.same({
       { address = "10.0.0.1", port = 80, weight = 3, zone = "z" },
       { address = "::1", port = 8080, weight = 1 },

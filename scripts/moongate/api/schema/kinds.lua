@@ -5,6 +5,7 @@
 local ip = require("moongate.api.ip")
 local regex = require("moongate.api.regex")
 local template = require("moongate.api.template")
+local TOKEN = require("moongate.api.token")
 local url = require("moongate.api.url")
 local values = require("moongate.api.values")
 
@@ -58,8 +59,6 @@ local function matching(format, pattern, message)
     return nil, message
   end)
 end
-
-local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
 M.string = text_kind(nil, function(value)
   return value
@@ -139,6 +138,7 @@ end)
 
 M.url = text_kind("uri", function(value)
   local parsed = url.parse(value)
+  parsed = parsed and parsed.scheme:match("^https?$")
   return parsed and value, not parsed and "must be a URL of the form http(s)://host[:port][/path]"
 end)
 

@@ -1,6 +1,29 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Who may pass: lists of settings and of a route, as configuration of the plugin ip-restriction.
+local address = require("moongate.control.model.address")
+local values = require("moongate.settings.values")
+
 local M = {}
+
+local LISTS = { ["whitelist-source-range"] = "255.255.255.255", -- nobody, where nothing is left
+  ["denylist-source-range"] = "", ["block-cidrs"] = "" }
+
+--- What holds of a list of the ConfigMap that is wrong: its right entries. Without them all would
+--- pass. Nil for any other setting.
+---@param name string
+---@param text string
+---@return string?
+function M.rest_of(name, text)
+  local none = LISTS[name]
+  if not none then
+    return nil
+  end
+  local right = {}
+  for _, entry in ipairs(values.list(text)) do
+    right[#right + 1] = address.is_network(entry) and entry or nil
+  end
+  return right[1] and table.concat(right, ",") or none
+end
 
 local function some(list)
   return list and list[1] and list or nil

@@ -74,8 +74,11 @@ local function text_of(yaml, node)
   return ffi.string(C.mg_yaml_text(yaml, node), C.mg_yaml_length(yaml, node))
 end
 
+-- Lines of a file in front of the text that is read: one is read at a time.
+local before = 0
+
 local function mark(yaml, node)
-  return model.pack(C.mg_yaml_line(yaml, node), C.mg_yaml_column(yaml, node))
+  return model.pack(C.mg_yaml_line(yaml, node) + before, C.mg_yaml_column(yaml, node))
 end
 
 local function sequence_of(yaml, node, marks)
@@ -139,7 +142,7 @@ end
 
 local function document_of(yaml, index)
   local document = {
-    line = C.mg_yaml_document_line(yaml, index),
+    line = C.mg_yaml_document_line(yaml, index) + before,
     column = C.mg_yaml_document_column(yaml, index),
     marks = {},
   }
@@ -150,7 +153,8 @@ local function document_of(yaml, index)
   end
   local root = C.mg_yaml_document_root(yaml, index)
   if root ~= 0 then
-    document.line, document.column = C.mg_yaml_line(yaml, root), C.mg_yaml_column(yaml, root)
+    document.line = C.mg_yaml_line(yaml, root) + before
+    document.column = C.mg_yaml_column(yaml, root)
     document.value = value_of(yaml, root, document.marks)
   end
   return document
@@ -165,8 +169,10 @@ end
 
 --- Reads every document of a text. A broken one has `error` and spoils no other.
 ---@param text string
+---@param line integer?  where the text begins in its file, 1 unless given
 ---@return moongate.Document[]
-function M.read(text)
+function M.read(text, line)
+  before = (line or 1) - 1
   local yaml = C.mg_yaml_read(text, #text)
   if yaml == nil then
     error("out of memory while a document was read")
@@ -177,6 +183,32 @@ function M.read(text)
   end
   C.mg_yaml_free(yaml)
   return documents
+end
+
+-- Line breaks of YAML that count lines otherwise than LF does, and marks behind which a document
+-- means what another says.
+local UNUSUAL = { "\r[^\n]", "\r$", "\194\133", "\226\128[\168\169]", "\n%%", "^%%", "\n%.%.%.",
+  "^%.%.%." }
+
+--- Cuts a text where a line begins with `---`, which is a new document whatever stands around it:
+--- each piece can be read alone. Nil where that is not so plain.
+---@param text string
+---@return { text: string, line: integer }[]?
+function M.pieces(text)
+  for _, pattern in ipairs(UNUSUAL) do
+    if text:find(pattern) then
+      return nil
+    end
+  end
+  local pieces, from, line = {}, 1, 1
+  while from do
+    local at = text:find("\n%-%-%-[ \t\r\n]", from)
+    local piece = text:sub(from, at)
+    pieces[#pieces + 1] = { text = piece, line = line }
+    line = line + select(2, piece:gsub("\n", ""))
+    from = at and at + 1
+  end
+  return pieces
 end
 
 return M

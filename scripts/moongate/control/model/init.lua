@@ -13,6 +13,7 @@ local M = {}
 ---@field namespace string?
 ---@field name string?
 ---@field title string?     "Ingress default/web"
+---@field service string?   "namespace/name", of an EndpointSlice
 
 ---@class moongate.Fault
 ---@field severity "error"|"warning"
@@ -73,6 +74,19 @@ function M.field(path)
   return table.concat(parts)
 end
 
+local MESSAGE_BYTES = 500
+
+--- A message without the middle of a text that somebody has made too long for a line.
+---@param message string
+---@return string
+function M.shorten(message)
+  if #message <= MESSAGE_BYTES then
+    return message
+  end
+  local half = MESSAGE_BYTES / 2
+  return message:sub(1, half) .. " … " .. message:sub(-half)
+end
+
 --- Adds a fault to a list and returns it.
 ---@param faults moongate.Fault[]
 ---@param object moongate.Object
@@ -89,7 +103,7 @@ function M.fault(faults, object, severity, path, message)
     file = object.file,
     line = line,
     column = column,
-    message = message,
+    message = M.shorten(message),
   }
   faults[#faults + 1] = fault
   return fault

@@ -52,6 +52,15 @@ function M.key(text)
   end
 end
 
+--- Text that may go into a field of a head: on one line, without control characters but the tab.
+function M.field_text(text)
+  if text:find("[\r\n]") then
+    return "holds a line break"
+  elseif text:find("[%z\1-\8\11\12\14-\31\127]") then
+    return "holds a control character"
+  end
+end
+
 --- Port number.
 function M.port(number)
   if number < 1 or number > 65535 or number % 1 ~= 0 then

@@ -122,6 +122,8 @@ function M.is_script(path)
   return path:match("%.lua$") ~= nil and not path:match("_spec%.lua$")
 end
 
+local CLOSED = -1
+
 local Watch = {}
 Watch.__index = Watch
 
@@ -132,6 +134,9 @@ end
 
 ---@param ... string[]  folders
 function Watch:set(...)
+  if not self.handle then
+    return
+  end
   for _, folders in ipairs({ ... }) do
     for _, folder in ipairs(folders) do
       C.mg_watch_add(self.handle, folder) -- one that cannot be watched is read with the others
@@ -140,8 +145,9 @@ function Watch:set(...)
   C.mg_watch_sweep(self.handle)
 end
 
+---@return integer  below 0: it is closed
 function Watch:wait()
-  return task.wait(C.mg_watch_wait(vm, self.handle, QUIET_SECONDS))
+  return self.handle and task.wait(C.mg_watch_wait(vm, self.handle, QUIET_SECONDS)) or CLOSED
 end
 
 function Watch:close()

@@ -74,6 +74,7 @@ local service = record({
     name = shape.string(names.port_name),
     port = shape.number(names.port),
     targetPort = shape.port_or_name(names.port, names.port_name),
+    appProtocol = text,
     protocol = shape.enum("TCP", "UDP", "SCTP"),
   }, { required = { "port" }, open = true })),
 }, {

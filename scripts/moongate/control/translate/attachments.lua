@@ -2,6 +2,7 @@
 -- Plugins that objects name: `moongate.dev/plugins: "a, b"` on an Ingress, on the Service behind a
 -- path or on their Namespace, with the configuration in `moongate.dev/config.NAME` as YAML.
 local document = require("moongate.control.model.document")
+local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
 
 local M = {}
@@ -74,13 +75,8 @@ function M.of(context, object)
   if not object then
     return {}
   end
-  local known = context.attachments[object]
-  if not known then
-    known = {}
-    known.plugins, known.err = read(context, object)
-    context.attachments[object] = known
-  end
-  return known
+  local plugins, err = memory.once(context, context.attachments, object, read, context, object)
+  return { plugins = plugins, err = err }
 end
 
 --- Prepares the context.

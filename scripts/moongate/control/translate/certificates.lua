@@ -56,7 +56,7 @@ local function secret_of(context, ingress, server, entry)
   local key = ingress.object.namespace .. "/" .. entry.secretName
   local secret = context.store.objects.Secret[key]
   if not secret then
-    return nil, ("Secret %s does not exist"):format(key)
+    return nil, ("Secret %s does not exist"):format(key), "missing"
   end
   local names, err = names_of(context, secret)
   if not names then
@@ -82,11 +82,12 @@ function M.decide(context, server, ingress)
   if not entry or not entry.secretName then
     return
   end
-  local secret, err = secret_of(context, ingress, server, entry)
+  local secret, err, code = secret_of(context, ingress, server, entry)
   if not secret then
     local where = { "spec", "tls", index, "secretName" }
     local message = err .. "; the default certificate is used until it is right"
-    model.fault(context.faults, ingress.object, "error", where, message).code = "certificate"
+    local fault = model.fault(context.faults, ingress.object, "error", where, message)
+    fault.code = code or "certificate"
   end
   server.secret = secret
 end
@@ -156,7 +157,7 @@ function M.default(context)
   if not names then
     context.faults[#context.faults + 1] = {
       severity = "error",
-      code = "certificate",
+      code = secret and "certificate" or "missing",
       object = "Secret " .. key,
       field = "--default-ssl-certificate",
       message = (err or "does not exist") .. "; a certificate of the gateway's own is used",

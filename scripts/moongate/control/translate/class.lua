@@ -30,7 +30,8 @@ local function by_class_name(context, object, wanted)
   if not class then
     local message = ("there is no IngressClass %s, so the Ingress is not served; add one with "
       .. "controller %s"):format(wanted, flag(context.flags, "controller-class"))
-    model.fault(context.faults, object, "warning", { "spec", "ingressClassName" }, message)
+    local path = { "spec", "ingressClassName" }
+    model.fault(context.faults, object, "warning", path, message).code = "missing"
     return false
   end
   local controller = (class.value.spec or {}).controller

@@ -4,10 +4,15 @@ local address = require("moongate.control.model.address")
 
 local M = {}
 
--- A port of a Service by number, name or targetPort, as ingress-nginx looks it up.
-local function port_of(service, wanted)
+--- A port of a Service by number, name or targetPort, as ingress-nginx looks it up.
+---@param service moongate.Object
+---@param wanted integer|string
+---@param protocol string?  "TCP" or "UDP"; nil: any
+---@return table? port  of spec.ports
+function M.port_of(service, wanted, protocol)
   for _, port in ipairs(service.value.spec.ports or {}) do
-    if port.port == wanted or port.name == wanted or port.targetPort == wanted then
+    local is_wanted = port.port == wanted or port.name == wanted or port.targetPort == wanted
+    if is_wanted and (not protocol or (port.protocol or "TCP") == protocol) then
       return port
     end
   end
@@ -20,9 +25,9 @@ local function is_usable(conditions, terminating_too)
   return conditions.ready ~= false
 end
 
-local function slice_port(slice, name)
+local function slice_port(slice, name, protocol)
   for _, port in ipairs(slice.value.ports or {}) do
-    if (port.name or "") == name and (port.protocol or "TCP") == "TCP" then
+    if (port.name or "") == name and (port.protocol or "TCP") == protocol then
       return port.port
     end
   end
@@ -44,15 +49,23 @@ local function by_name(left, right)
   return left.name < right.name
 end
 
-local function from_slices(context, service, port, terminating_too)
+local function from_slices(context, service, port, protocol, terminating_too)
   local slices = context.store.slices[service.key] or {}
   table.sort(slices, by_name)
   local list, seen = {}, {}
   for _, slice in ipairs(slices) do
-    local number = slice_port(slice, port.name or "")
+    local number = slice_port(slice, port.name or "", protocol)
     if number then
       add_slice(list, seen, slice, number, terminating_too)
     end
+  end
+  return list
+end
+
+local function from_all_slices(context, service, port, protocol)
+  local list = from_slices(context, service, port, protocol, false)
+  if not list[1] and context.settings["serve-terminating-endpoints"] then
+    list = from_slices(context, service, port, protocol, true)
   end
   return list
 end
@@ -69,7 +82,7 @@ local function external(context, service, wanted)
   elseif is_own_machine(name) then
     return {}, ("names %s, the gateway's own machine, which is never contacted"):format(name)
   end
-  local port = port_of(service, wanted)
+  local port = M.port_of(service, wanted)
   local number = port and (tonumber(port.targetPort) or port.port) or tonumber(wanted)
   if not number then
     return {}, ("has no port named %s"):format(wanted)
@@ -82,9 +95,10 @@ end
 ---@param service moongate.Object?
 ---@param wanted integer|string  number or name of the port
 ---@param cluster_ip boolean   one endpoint, the ClusterIP, where there is one
+---@param protocol string?     of the port, for a TCP or UDP service; nil: HTTP's
 ---@return table[] endpoints
 ---@return string? wrong       why there can be none, whatever the pods do
-function M.find(context, service, wanted, cluster_ip)
+function M.find(context, service, wanted, cluster_ip, protocol)
   if not service then
     return {}, "does not exist"
   end
@@ -92,18 +106,14 @@ function M.find(context, service, wanted, cluster_ip)
   if spec.type == "ExternalName" then
     return external(context, service, wanted)
   end
-  local port = port_of(service, wanted)
+  local port = M.port_of(service, wanted, protocol)
   if not port then
-    return {}, ("has no port %s"):format(wanted)
+    return {}, ("has no port %s%s"):format(wanted, protocol and " of " .. protocol or "")
   end
   if cluster_ip and spec.clusterIP and spec.clusterIP ~= "None" and spec.clusterIP ~= "" then
     return { { address = spec.clusterIP, port = port.port, weight = 1 } }
   end
-  local list = from_slices(context, service, port, false)
-  if not list[1] and context.settings["serve-terminating-endpoints"] then
-    list = from_slices(context, service, port, true)
-  end
-  return list
+  return from_all_slices(context, service, port, protocol or "TCP")
 end
 
 return M

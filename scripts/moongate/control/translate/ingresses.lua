@@ -2,7 +2,9 @@
 -- The Ingresses that count, oldest first, each with its annotations read and its paths judged.
 local annotations = require("moongate.control.translate.annotations")
 local class = require("moongate.control.translate.class")
+local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local selector = require("moongate.control.model.selector")
 
 local M = {}
 
@@ -15,8 +17,8 @@ local M = {}
 -- Every key of an Ingress's annotations that is ours belongs to this prefix.
 local PREFIX = "nginx.ingress.kubernetes.io"
 
--- Oldest first; of equal age the greater namespace/name first, as ingress-nginx sorts.
-local function is_before(left, right)
+--- Oldest first; of equal age the greater namespace/name first, as ingress-nginx sorts.
+function M.is_before(left, right)
   local a = left.value.metadata.creationTimestamp or ""
   local b = right.value.metadata.creationTimestamp or ""
   if a ~= b then
@@ -25,12 +27,43 @@ local function is_before(left, right)
   return left.key > right.key
 end
 
-local function sorted(store)
-  local list = {}
-  for _, object in pairs(store.objects.Ingress) do
-    list[#list + 1] = object
+-- The order of last time, with what is new behind it, and how much that is.
+local function nearly_sorted(all, keys)
+  local list, seen, new = {}, {}, 0
+  for _, key in ipairs(keys) do
+    list[#list + 1] = all[key]
+    seen[key] = true
   end
-  table.sort(list, is_before)
+  for key, object in pairs(all) do
+    if not seen[key] then
+      list[#list + 1] = object
+      new = new + 1
+    end
+  end
+  return list, new
+end
+
+-- Few have moved since: each goes back to its place. Many new ones are sorted with the rest.
+local FEW = 64
+
+local function sorted(context)
+  local list, new = nearly_sorted(context.store.all.Ingress, context.memory.order or {})
+  if new > FEW then
+    table.sort(list, M.is_before)
+  end
+  local order = {}
+  for i, object in ipairs(list) do
+    local at = i
+    while at > 1 and M.is_before(object, list[at - 1]) do
+      list[at] = list[at - 1]
+      at = at - 1
+    end
+    list[at] = object
+  end
+  for i, object in ipairs(list) do
+    order[i] = object.key
+  end
+  context.memory.order = order
   return list
 end
 
@@ -43,8 +76,9 @@ local function paths_are_strict(context, object)
       if path.pathType ~= "ImplementationSpecific" and not text:find("^/[%w._/-]*$") then
         right = false
         local where = { "spec", "rules", r, "http", "paths", p, "path" }
-        local message = ("path %s cannot be used with pathType %s; use ImplementationSpecific, "
-          .. "or only letters, digits and . _ / -"):format(text, path.pathType)
+        local message = ("path %s cannot be used with pathType %s, so the Ingress is not loaded; "
+          .. "use ImplementationSpecific, or strict-validate-path-type: \"false\" in the ConfigMap")
+          :format(text, path.pathType)
         model.fault(context.faults, object, "error", where, message).code = "path"
       end
     end
@@ -52,10 +86,17 @@ local function paths_are_strict(context, object)
   return right
 end
 
+--- The host of a rule; "*" is any.
+---@param rule table  of an Ingress
+---@return string
+function M.host_of(rule)
+  return rule.host ~= "" and rule.host or "*"
+end
+
 local function rules_of(object)
   local rules = {}
   for r, rule in ipairs(object.value.spec.rules or {}) do
-    local made = { host = rule.host ~= "" and rule.host or "*" }
+    local made = { host = M.host_of(rule) }
     if rule.http then
       made.paths = {}
       for p, path in ipairs(rule.http.paths) do
@@ -72,41 +113,106 @@ local function rules_of(object)
   return rules
 end
 
-local function take(context, object, own_class)
+--- The prefix of annotations, with its slash.
+---@param flags table<string, any>
+function M.prefix(flags)
+  return (flags["annotations-prefix"] or PREFIX) .. "/"
+end
+
+-- By namespace: whether the flags want what is in it.
+local function watches(context)
+  local one, text = context.flags["watch-namespace"], context.flags["watch-namespace-selector"]
+  local selects, err = selector.read(text or "")
+  if err then
+    context.faults[#context.faults + 1] = { severity = "error", code = "flag", object = "flags",
+      field = "--watch-namespace-selector",
+      message = model.shorten(err .. "; no Ingress is served until it is right") }
+  end
+  local namespaces, known = context.store.objects.Namespace, {}
+  return function(name)
+    if one and one ~= "" then
+      return name == one
+    elseif known[name] == nil then
+      local object = namespaces[name]
+      known[name] = selects ~= nil and selects(object and object.value.metadata.labels or {})
+    end
+    return known[name]
+  end
+end
+
+local function is_catch_all(object)
+  local spec = object.value.spec
+  return spec.defaultBackend ~= nil and not (spec.rules and spec.rules[1])
+end
+
+--- Tells whether an Ingress is the alternative of another.
+---@param context table  flags
+---@param object moongate.Object
+---@return boolean
+function M.is_canary(context, object)
+  local written = object.value.metadata.annotations
+  return written ~= nil and annotations.is_canary(M.prefix(context.flags), written)
+end
+
+--- Tells whether an Ingress is ours.
+---@param context table  store, flags, faults
+---@param object moongate.Object
+---@return boolean ours
+---@return boolean? own_class  its class is the gateway's own, not that of ingress-nginx
+function M.judge(context, object)
+  context.watches = context.watches or watches(context)
+  if not context.watches(object.namespace)
+    or context.flags["disable-catch-all"] and is_catch_all(object) then
+    return false
+  end
+  return class.judge(context, object)
+end
+
+-- Its annotations and rules; nothing when it must not be loaded.
+local function read(context, object)
   local notes = annotations.read(context.notes, object)
-  if notes.dropped then
-    return nil
+  local strict = context.settings["strict-validate-path-type"]
+  if not notes.dropped and (not strict or paths_are_strict(context, object)) then
+    return notes, rules_of(object)
   end
-  if context.settings["strict-validate-path-type"] and not paths_are_strict(context, object) then
-    return nil
+end
+
+local function take(context, object, own_class)
+  local record = context.memory:ingress(object)
+  if record then
+    memory.repeat_notes(context, record)
+  else
+    record = memory.note(context, read, context, object)
+    context.memory:keep_ingress(object, record)
   end
-  return {
+  local notes, rules = record.values[1], record.values[2]
+  return notes and {
     object = object,
     notes = notes,
     canary = notes.values.canary,
-    rules = rules_of(object),
+    rules = rules,
     conformant = own_class or context.settings["path-mode"] == "conformance",
-  }
+  } or nil
 end
 
 --- Chooses, sorts and reads.
 ---@param context table  store, flags, settings, faults; `notes` is added to it
+---@param objects moongate.Object[]?  sorted; all unless given
 ---@return moongate.Ingress[]
-function M.collect(context)
+function M.collect(context, objects)
   context.notes = {
-    prefix = (context.flags["annotations-prefix"] or PREFIX) .. "/",
+    prefix = M.prefix(context.flags),
     defaults = annotations.defaults(context.settings),
     settings = context.settings,
     flags = context.flags,
     faults = context.faults,
   }
-  local watched = context.flags["watch-namespace"]
   local ingresses = {}
-  for _, object in ipairs(sorted(context.store)) do
-    if not watched or watched == "" or object.namespace == watched then
-      local ours, own_class = class.judge(context, object)
-      ingresses[#ingresses + 1] = ours and take(context, object, own_class) or nil
-    end
+  for _, object in ipairs(objects or sorted(context)) do
+    local from = #context.faults
+    local ours, own_class = M.judge(context, object)
+    ingresses[#ingresses + 1] = ours and take(context, object, own_class) or nil
+    memory.told(context, object, from)
   end
   return ingresses
 end

@@ -3,100 +3,91 @@
 -- services, certificates. Pure: nothing is read or written but the arguments. The last steps work
 -- host by host, so that a change need only redo the hosts it touches.
 --
--- Plugins that routes get, and their configuration. A header is { name, value } or
--- { name, template }; a template is a list of { text = } and { var = } (moongate.api.template).
---
--- redirect        url, code          answer at once with this Location; the path is not appended
---                 app_root           template; 302 to scheme://Host + it (path is exactly "/")
---                 slash              { code, relative? }: Location is the path with '/' at its end,
---                                    and the query
---                 host               { name, code }: Location scheme://name:port + target without
---                                    one '/' at its end
---                 https              { code, keep_slash, port? }: unless the request is secure,
---                                    Location https://HOST[:port] + target, one '/' at the end cut
---                                    unless keep_slash. HOST is without port. Comes after url.
--- rewrite         pattern            searched (not anchored, any case) in the decoded path
---                 replacement        the whole new path with $1..$9; the query is kept
---                 redirect?          true: replacement is a URL, answer 302 with it
---                 forwarded_prefix?  X-Forwarded-Prefix for the backend
---                 No match in the path: it stays, and so does the prefix header.
--- canary          main, alternative  names of services
---                 header?, header_value?, header_pattern?, cookie?, weight, weight_total
---                 sticky?            name of the affinity cookie: a session stays on its variant
--- headers         request?           { set = headers, host?, connection? }: host is the Host for
---                                    the backend (X-Forwarded-Host stays)
---                 response?          { set = headers, hide = names }; also on the gateway's own
---                                    answers
---                 hsts?              Strict-Transport-Security of responses on https
--- ip-restriction  allow?, deny?      networks; deny is judged first
---                 user_agents?       values of User-Agent that get 403; '~' begins a pattern, '~*'
---                 referers?          one of any case. The same for Referer
--- basic-auth      realm, users       lines in htpasswd form
+-- What the configuration of a plugin that routes get may hold is in plugins/NAME/README.md.
 --
 -- Settings of routes: connect_timeout_ms, send_timeout_ms, read_timeout_ms, tries (0: no limit),
 -- tries_ms (0: no limit), retry_on (words of proxy-next-upstream), body_limit_bytes (0: no limit),
--- buffer_request, buffer_response, response_head_limit_bytes, http_version, access_log.
+-- buffer_request, response_head_limit_bytes, http_version, access_log.
 --
 -- Plugins of `moongate.dev/plugins` come with the configuration that the object gives them.
+local access = require("moongate.control.model.access")
 local attachments = require("moongate.control.translate.attachments")
 local certificates = require("moongate.control.translate.certificates")
+local change_of = require("moongate.control.translate.change")
+local client_auth = require("moongate.control.translate.client_auth")
 local ingresses = require("moongate.control.translate.ingresses")
+local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local passthrough = require("moongate.control.translate.passthrough")
 local plugins = require("moongate.control.translate.plugins")
+local ports = require("moongate.control.translate.ports")
 local routes = require("moongate.control.translate.routes")
+local same = require("moongate.same")
 local servers_of = require("moongate.control.translate.servers")
+local suites = require("moongate.control.translate.suites")
 local services = require("moongate.control.translate.services")
 local settings = require("moongate.settings")
+local tracing = require("moongate.control.translate.tracing")
 
 local M = {}
 
-local CONFIG_MAP = "ingress-nginx/ingress-nginx-controller"
+--- The controller's ConfigMap unless --configmap names another.
+M.CONFIG_MAP = "ingress-nginx/ingress-nginx-controller"
 
 local SEVERITY = { unknown = "warning", invalid = "error", ignored = "warning", refused = "error" }
-
-local WITHOUT_EFFECT = {
-  later = "has no effect yet; remove it",
-  none = "has no effect in this gateway; remove it",
-}
 
 local function is_done_anyway(setting, text)
   return text == setting.does
     or settings.parse(setting.name, text) == settings.parse(setting.name, setting.does)
 end
 
--- A setting that is not honoured yet is never left out in silence; one that guards closes paths.
+-- A setting that nothing follows from is never left out in silence.
 local function complain_unsupported(context, raw)
   for _, name in ipairs(model.keys(raw)) do
     local setting = settings.get(name)
-    local kind = setting and setting.unsupported
-    if kind == "guard" then
-      context.denied = name .. " is not supported yet"
-      context.complain_setting(name, "is not supported yet, and leaving it out would open every "
-        .. "path: they answer 503; remove it, or use a plugin", "error")
-    elseif kind and not is_done_anyway(setting, raw[name]) then
-      context.complain_setting(name, WITHOUT_EFFECT[kind], "warning")
+    if setting and setting.unsupported and not is_done_anyway(setting, raw[name]) then
+      context.complain_setting(name, "has no effect in this gateway; remove it", "warning")
     end
   end
 end
 
+local OPEN_TRUST = {
+  ["use-forwarded-headers"] = "X-Forwarded-* of every peer are believed, so clients can forge them",
+  ["enable-real-ip"] = "every peer may say who the client is, so clients can forge their address",
+}
+
 -- The default of ingress-nginx trusts everyone, which matters as soon as headers are believed.
 local function complain_open_trust(context, raw)
-  if context.settings["use-forwarded-headers"] and not raw["proxy-real-ip-cidr"] then
-    context.complain_setting("use-forwarded-headers", "X-Forwarded-* of every peer are believed, "
-      .. "so clients can forge them; set proxy-real-ip-cidr to your load balancers", "warning")
+  local name = context.settings["use-forwarded-headers"] and "use-forwarded-headers"
+    or context.settings["enable-real-ip"] and "enable-real-ip"
+  if name and not raw["proxy-real-ip-cidr"] then
+    context.complain_setting(name, OPEN_TRUST[name]
+      .. "; set proxy-real-ip-cidr to your load balancers", "warning")
+  end
+end
+
+-- What counted at the start counts until the end.
+local function complain_started(context)
+  for name, value in pairs(context.started) do
+    if not same(value, context.settings[name]) then
+      context.complain_setting(name,
+        "takes effect at the next start, where the ConfigMap or --set says so", "warning")
+    end
   end
 end
 
 -- The controller's ConfigMap, over which the caller's own settings win.
 local function read_settings(context, overrides)
-  local key = context.flags.configmap or CONFIG_MAP
+  local key = context.flags.configmap or M.CONFIG_MAP
   local object = context.store.objects.ConfigMap[key]
   local raw = {}
   for _, name in ipairs(object and model.keys(object.data) or {}) do
     local _, err, code = settings.parse(name, object.data[name])
     if code then
       local path = { "data", name }
-      model.fault(context.faults, object, SEVERITY[code], path, err).code = code
+      local fault = model.fault(context.faults, object, SEVERITY[code], path, err)
+      fault.code, context.setting_faults[name] = code, fault
+      raw[name] = access.rest_of(name, object.data[name])
     else
       raw[name] = object.data[name]
     end
@@ -111,7 +102,7 @@ local function read_settings(context, overrides)
     end
   end
   context.complain_setting = function(name, message, severity)
-    if object and object.data[name] then
+    if object and not (overrides and overrides[name]) then
       model.fault(context.faults, object, severity, { "data", name }, message).code = "setting"
     else
       context.faults[#context.faults + 1] =
@@ -121,6 +112,8 @@ local function read_settings(context, overrides)
   context.settings, context.model.settings = settings.read(raw)
   complain_unsupported(context, raw)
   complain_open_trust(context, raw)
+  complain_started(context)
+  tracing.judge(context)
 end
 
 local function allowed_headers(context)
@@ -131,20 +124,56 @@ local function allowed_headers(context)
   return allowed
 end
 
-local function new_context(store, options)
+-- What was worked out for the last store may serve again; what is looked up from here on is noted.
+local function remember(context, kept)
+  kept:begin(context.store, {
+    settings = context.model.settings,
+    flags = context.flags,
+    global_headers = context.global_headers,
+    default_backend = context.default_backend,
+  })
+  context.memory, context.model.origins = kept, kept.origins
+  context.store = memory.watched(context.store, context.reads)
+end
+
+-- The same may have been found for several hosts.
+local function distinct(faults)
+  local seen, list = {}, {}
+  for _, fault in ipairs(faults) do
+    local key = ("%s\0%s\0%s"):format(fault.object or "", fault.field or "", fault.message)
+    if not seen[key] then
+      seen[key] = true
+      list[#list + 1] = fault
+    end
+  end
+  return list
+end
+
+-- With the settings alone.
+local function first_context(store, options)
   local context = {
     store = store,
     flags = options.flags or {},
+    started = options.started or {},
     faults = {},
-    model = { hosts = {}, services = {}, certificates = {}, origins = {} },
-    certificate_names = {},
-    service_wrong = {},
+    setting_faults = {},
+    model = { hosts = {}, services = {}, certificates = {} },
   }
   context.model.faults = context.faults
   read_settings(context, options.settings)
+  return context
+end
+
+local function new_context(store, options)
+  local context = first_context(store, options)
+  context.own_ports = options.own_ports
+  context.objects, context.has_duplicates = store.list, store.has_duplicates
+  context.reads, context.told = { list = {} }, {}
+  context.certificate_names, context.service_wrong = {}, {}
   context.allowed_headers = allowed_headers(context)
   context.default_backend = services.default_backend(context)
   context.global_headers = plugins.global_headers(context)
+  remember(context, options.memory or memory.new())
   return context
 end
 
@@ -166,6 +195,9 @@ local function other_www(host)
 end
 
 local function add_www(context, servers, server, further)
+  if server.host:find("*", 1, true) then
+    return -- www.*.a.test is nobody's name
+  end
   local host = other_www(server.host)
   if not servers[host] and not context.model.hosts[host] then
     context.model.hosts[host] = { routes = { routes.www(context, host, server) } }
@@ -173,14 +205,86 @@ local function add_www(context, servers, server, further)
   end
 end
 
-local function add_hosts(context, servers)
+local function location_inputs(location)
+  local ingress, canary = location.ingress, location.canary
+  return {
+    path = location.path,
+    exact = location.exact,
+    default = location.default,
+    catch_all = location.catch_all,
+    own_backend = location.own_backend,
+    backend = location.backend,
+    field = location.field,
+    ingress = ingress and ingress.object,
+    conformant = ingress and ingress.conformant,
+    canary = canary and { canary.ingress.object, canary.backend, canary.field },
+  }
+end
+
+-- All that the routes of a host are made from, but for what they look up themselves.
+local function inputs_of(servers, server)
+  local locations = {}
+  for i, location in ipairs(server.locations) do
+    locations[i] = location_inputs(location)
+  end
+  return {
+    locations = locations,
+    client_auth = server.client_auth,
+    app_root = server.app_root and server.app_root.object,
+    is_secure = certificates.is_secure(servers, server.host),
+  }
+end
+
+local function host_entry(context, servers, server)
+  return {
+    routes = routes.of(context, servers, server),
+    single_label = server.host:sub(1, 2) == "*." or nil,
+  }
+end
+
+-- The routes of a host: those of the last translation where nothing has changed.
+local function add_host(context, servers, server)
+  local inputs = inputs_of(servers, server)
+  local record = context.memory:host(server.host, inputs)
+  if record then
+    for name in pairs(record.services) do
+      services.put(context, name, context.memory:service(name))
+    end
+    memory.repeat_notes(context, record)
+  else
+    record = memory.note(context, host_entry, context, servers, server)
+    record.inputs = inputs
+    context.memory:keep_host(server.host, record)
+  end
+  record.entry = { routes = record.values[1].routes, single_label = record.values[1].single_label }
+  return record.entry
+end
+
+-- A host that a change does not touch has the very same entry.
+local function keep_host(context, host)
+  local record = context.memory:keep(host)
+  for name in pairs(record.services) do
+    services.put(context, name, context.memory:service(name))
+  end
+  memory.repeat_notes(context, record)
+  return record.entry
+end
+
+-- Nothing that an operator has closed is open without a word.
+local function complain_open_ports(context)
+  if context.settings["bind-address"][1] and context.model.ports then
+    context.complain_setting("bind-address", "ports of TCP and UDP services are open at all "
+      .. "addresses all the same; close them elsewhere where they should not be", "warning")
+  end
+end
+
+local function add_hosts(context, servers, change)
   local names = model.keys(servers)
   local further = {}
   for _, host in ipairs(names) do
-    context.model.hosts[host] = {
-      routes = routes.of(context, servers, servers[host]),
-      single_label = host:sub(1, 2) == "*." or nil,
-    }
+    local kept = change and not change.hosts[host]
+    context.model.hosts[host] = kept and keep_host(context, host)
+      or add_host(context, servers, servers[host])
     further[host] = {}
   end
   for _, host in ipairs(names) do
@@ -199,20 +303,45 @@ end
 ---@class moongate.TranslateOptions
 ---@field flags table<string, any>?     command-line flags by name: booleans and texts
 ---@field settings table<string, any>?  settings that win over the ConfigMap
+---@field memory moongate.Memory?       what the last translation left
+---@field own_ports table<integer, string>?  of the gateway, which no TCP service may have
+---@field started table<string, any>?  settings, typed, that took effect at the start and then not
+
+--- The settings alone.
+---@param store moongate.Store
+---@param options moongate.TranslateOptions?
+---@return table<string, any> typed
+---@return table<string, moongate.Fault> wrong  of the ConfigMap's keys
+function M.settings(store, options)
+  local context = first_context(store, options or {})
+  return context.settings, context.setting_faults
+end
 
 --- Translates the objects of a store.
 ---@param store moongate.Store
 ---@param options moongate.TranslateOptions?
----@return table model  see DESIGN: hosts, services, certificates, settings, faults
+---@return table model  see DESIGN: hosts, services, certificates, ports, settings, faults
 function M.translate(store, options)
   local context = new_context(store, options or {})
-  local list = ingresses.collect(context)
+  local change = change_of.of(context)
+  if change then
+    context.memory:keep_ingresses(change.gone)
+  end
+  local list = ingresses.collect(context, change and change.objects)
   attachments.collect(context, list)
-  local servers = servers_of.group(context, list)
-  local further = add_hosts(context, servers)
+  local grouped = servers_of.group(context, list)
+  local servers = change and change_of.merge(context, change, grouped) or grouped
+  local further = add_hosts(context, servers, change)
   context.model.certificates = certificates.list(context, servers, further)
   context.model.default_certificate = certificates.default(context)
+  context.model.passthroughs = passthrough.list(context, servers)
+  context.model.client_auths = client_auth.list(servers, further)
+  context.model.suites = suites.list(context, servers, further)
+  context.model.ports = ports.list(context)
+  complain_open_ports(context)
   context.model.typed_settings = context.settings
+  context.model.faults = distinct(context.faults)
+  context.memory:finish(change_of.last(context, change, list, servers))
   return context.model
 end
 

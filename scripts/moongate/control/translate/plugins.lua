@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What a location's annotations ask of plugins. Each function returns the configuration of one
--- plugin, or nil when it has nothing to do; a second result denies the location (503). The list
--- of plugins and fields is in translate/init.lua.
+-- plugin, or nil when it has nothing to do; a second result denies the location (503). Their fields
+-- are in plugins/NAME/README.md.
 local access = require("moongate.control.model.access")
 local model = require("moongate.control.model")
+local names = require("moongate.control.model.names")
 local references = require("moongate.control.translate.references")
 local template = require("moongate.api.template")
+local TOKEN = require("moongate.api.token")
 
 local M = {}
 
@@ -94,10 +96,49 @@ function M.canary(values, main, alternative, cookie)
   }
 end
 
+--- Fields of cross-origin requests.
+function M.cors(values)
+  if not values["enable-cors"] then
+    return nil
+  end
+  return {
+    origins = values["cors-allow-origin"],
+    methods = values["cors-allow-methods"],
+    headers = values["cors-allow-headers"],
+    expose = values["cors-expose-headers"],
+    credentials = values["cors-allow-credentials"],
+    max_age = values["cors-max-age"],
+  }
+end
+
+-- `from to`; nil for `off` and what replaces nothing.
+local function pair_of(words)
+  return words and words[1] ~= "off" and { from = words[1], to = words[2] } or nil
+end
+
+--- What a service says of its own address. `default` of nginx means the address that it proxies to,
+--- which no client could use.
+function M.response_rewrite(values)
+  local from, to = values["proxy-redirect-from"], values["proxy-redirect-to"]
+  local has_location = from ~= "off" and from ~= "default" and to ~= "off"
+  return filled({
+    location = has_location and { from = from, to = to } or nil,
+    cookie_path = pair_of(values["proxy-cookie-path"]),
+    cookie_domain = pair_of(values["proxy-cookie-domain"]),
+  })
+end
+
 --- Address lists of the location and of the whole gateway.
 function M.ip_restriction(context, values)
-  return access.restriction(context.settings, values["allowlist-source-range"],
+  return access.restriction(context.settings,
+    values.satisfy ~= "any" and values["allowlist-source-range"] or nil,
     values["denylist-source-range"])
+end
+
+--- With `satisfy: any`: who may pass without more.
+function M.allowed(values)
+  local allow = values["allowlist-source-range"]
+  return values.satisfy == "any" and allow and allow[1] and { allow = allow } or nil
 end
 
 local function users_of(secret, as_map)
@@ -149,7 +190,7 @@ function M.basic_auth(context, ingress, path)
 end
 
 local function is_header(name, value)
-  return name:find("^[%w!#$%%&'*+.^_`|~-]+$") ~= nil and not value:find("[\r\n%z]")
+  return name:find(TOKEN) ~= nil and not names.field_text(value)
 end
 
 -- Headers that an Ingress adds to responses: only names that the operator has listed.
@@ -163,7 +204,7 @@ local function custom_headers(context, ingress)
     if not context.allowed_headers[name:lower()] then
       err = ("header %s is not in global-allowed-response-headers"):format(name)
     elseif not is_header(name, config.data[name]) then
-      err = ("header %s is no header, or holds a line break"):format(name)
+      err = ("header %s is no header, or holds a control character"):format(name)
     end
     if err then
       references.deny(context, ingress, "custom-headers", err)
@@ -176,11 +217,11 @@ end
 
 -- What backends say of themselves is nobody's business unless the operator wants it known.
 local function hidden(settings)
-  local names = settings["allow-backend-server-header"] and {} or { "Server" }
+  local list = settings["allow-backend-server-header"] and {} or { "Server" }
   for _, name in ipairs(settings["hide-headers"]) do
-    names[#names + 1] = name
+    list[#list + 1] = name
   end
-  return names
+  return list
 end
 
 --- Headers of every request and response, from the settings; worked out once.
@@ -194,7 +235,7 @@ function M.global_headers(context)
         settings[setting]), "error")
     end
     for _, name in ipairs(object and model.keys(object.data) or {}) do
-      local header, err = nil, "is no header, or holds a line break; correct it"
+      local header, err = nil, "is no header, or holds a control character; correct it"
       if is_header(name, object.data[name]) then
         header, err = make(name, object.data[name])
       end
@@ -228,6 +269,11 @@ function M.global_headers(context)
   return global
 end
 
+-- As text where no variable is in it.
+local function host_of(parts)
+  return parts and template.is_fixed(parts) and template.text(parts) or parts
+end
+
 --- Headers of a location: those of the gateway, and custom-headers.
 ---@param ingress moongate.Ingress?
 function M.headers(context, ingress)
@@ -251,7 +297,7 @@ function M.headers(context, ingress)
   local config = {
     request = filled({
       set = some(global.request),
-      host = values["upstream-vhost"],
+      host = host_of(values["upstream-vhost"]),
       connection = values["connection-proxy-header"],
     }),
     response = filled({ set = some(set), hide = some(global.hide) }),

@@ -5,50 +5,54 @@ local model = require("moongate.control.model")
 
 local M = {}
 
---- Finds the object that an annotation names.
+--- Finds the object that an annotation names, and notes nothing.
 ---@param context table
 ---@param ingress moongate.Ingress
 ---@param name string   the annotation, without prefix
 ---@param kind "Secret"|"ConfigMap"|"Service"
 ---@return moongate.Object? object
----@return string? err  nil when the annotation is not given; the fault is already noted
-function M.of(context, ingress, name, kind)
+---@return string? err  nil when the annotation is not given
+---@return "missing"? code  there is no such object
+function M.find(context, ingress, name, kind)
   local reference = ingress.notes.values[name]
   if not reference then
     return nil
   end
   local namespace = reference.namespace or ingress.object.namespace
   local key = namespace .. "/" .. reference.name
-  local err
   local object = context.store.objects[kind][key]
   local cross = context.settings["allow-cross-namespace-resources"]
   if namespace ~= ingress.object.namespace and not cross then
-    err = ("%s %s is in another namespace, which allow-cross-namespace-resources forbids"):format(
-      kind, key)
+    return nil, ("%s %s is in another namespace, which allow-cross-namespace-resources "
+      .. "forbids"):format(kind, key)
   elseif not object then
-    err = ("%s %s does not exist"):format(kind, key)
-  else
-    return object
+    return nil, ("%s %s does not exist"):format(kind, key), "missing"
   end
-  M.deny(context, ingress, name, err)
-  return nil, err
+  return object
 end
 
---- Notes that a location is denied for what an annotation says. Once for each annotation.
+--- As `find`; that there is an error is noted as the reason why the location is denied.
+---@return moongate.Object? object
+---@return string? err  nil when the annotation is not given; the fault is already noted
+function M.of(context, ingress, name, kind)
+  local object, err, code = M.find(context, ingress, name, kind)
+  if err then
+    M.deny(context, ingress, name, err, code)
+  end
+  return object, err
+end
+
+--- Notes that a location is denied for what an annotation says.
 ---@param context table
 ---@param ingress moongate.Ingress
 ---@param name string
 ---@param err string
-function M.deny(context, ingress, name, err)
-  ingress.reported = ingress.reported or {}
-  if ingress.reported[name] then
-    return
-  end
-  ingress.reported[name] = true
+---@param code string?  "denied" unless given
+function M.deny(context, ingress, name, err, code)
   local path = { "metadata", "annotations", context.notes.prefix .. name }
   local message = err .. "; its paths answer 503"
   local fault = model.fault(context.faults, ingress.object, "error", path, message)
-  fault.annotation, fault.code = name, "denied"
+  fault.annotation, fault.code = name, code or "denied"
 end
 
 return M

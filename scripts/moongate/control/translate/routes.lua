@@ -3,9 +3,17 @@
 -- locations uses patterns, a list of case-insensitive patterns: that is decided for the whole host.
 local attachments = require("moongate.control.translate.attachments")
 local certificates = require("moongate.control.translate.certificates")
+local compression = require("moongate.control.model.compression")
+local error_pages = require("moongate.control.translate.error_pages")
+local external_auth = require("moongate.control.translate.external_auth")
+local limits = require("moongate.control.translate.limits")
+local memory = require("moongate.control.translate.memory")
+local mirror = require("moongate.control.translate.mirror")
 local model = require("moongate.control.model")
 local plugins = require("moongate.control.translate.plugins")
+local retries = require("moongate.control.model.retries")
 local services = require("moongate.control.translate.services")
+local tracing = require("moongate.control.translate.tracing")
 
 local M = {}
 
@@ -74,23 +82,10 @@ local function new_route(host, ingress, path, what, field)
   }
 end
 
-local function retries_of(values, settings)
-  local on, seen = {}, {}
-  for _, word in ipairs(values["proxy-next-upstream"]) do
-    if word == "off" then
-      return {}, 1
-    end
-    on[#on + 1], seen[word] = word, true
-  end
-  if settings["retry-non-idempotent"] and not seen.non_idempotent then
-    on[#on + 1] = "non_idempotent"
-  end
-  return on, values["proxy-next-upstream-tries"]
-end
-
 --- Settings of a route, from the annotations or their defaults.
 local function settings_of(values, settings)
-  local on, tries = retries_of(values, settings)
+  local on, tries = retries.of(values["proxy-next-upstream"], values["proxy-next-upstream-tries"],
+    settings["retry-non-idempotent"])
   return {
     connect_timeout_ms = values["proxy-connect-timeout"],
     send_timeout_ms = values["proxy-send-timeout"],
@@ -100,7 +95,6 @@ local function settings_of(values, settings)
     tries_ms = values["proxy-next-upstream-timeout"],
     body_limit_bytes = values["proxy-body-size"],
     buffer_request = values["proxy-request-buffering"],
-    buffer_response = values["proxy-buffering"],
     response_head_limit_bytes = values["proxy-buffer-size"],
     http_version = values["proxy-http-version"],
     access_log = values["enable-access-log"],
@@ -118,11 +112,20 @@ local function shared_settings(context, ingress)
   return ingress.settings
 end
 
-local function attach(route, name, config)
+local function attach(route, name, config, id)
   if config then
     route.plugins = route.plugins or {}
-    route.plugins[#route.plugins + 1] = { name = name, config = config }
+    route.plugins[#route.plugins + 1] = { name = name, config = config, id = id }
   end
+end
+
+local function has(route, name)
+  for _, plugin in ipairs(route.plugins or {}) do
+    if plugin.name == name then
+      return true
+    end
+  end
+  return false
 end
 
 local function use_service(context, location)
@@ -158,25 +161,59 @@ local function deny(route, err)
 end
 
 -- What is the same for each route of an Ingress is made once.
-local function shared_plugins(context, ingress)
-  local holder = ingress or context
-  if not holder.shared_plugins then
-    local values = ingress and ingress.notes.values or context.notes.defaults
-    local shared = { ip_restriction = plugins.ip_restriction(context, values) }
-    shared.headers, shared.err = plugins.headers(context, ingress)
-    holder.shared_plugins = shared
-  end
-  return holder.shared_plugins
+local function make_shared(context, ingress)
+  local values = ingress and ingress.notes.values or context.notes.defaults
+  local shared = { ip_restriction = plugins.ip_restriction(context, values) }
+  shared.headers, shared.err = plugins.headers(context, ingress)
+  shared.cors = plugins.cors(values)
+  shared.compression = compression.config(context.settings)
+  shared.tracing = tracing.of(context, ingress)
+  shared.limits = ingress and limits.of(context, ingress) or {}
+  return shared
 end
 
-local function add_plugins(context, route, location, form, secure)
+local function shared_plugins(context, ingress)
+  return (memory.once(context, ingress or context, "shared_plugins", make_shared, context, ingress))
+end
+
+-- Checks of which one is enough with `satisfy: any`, in the order in which they are made.
+local function add_checks(context, route, location)
+  local ingress = location.ingress
+  local values = ingress.notes.values
+  local basic, basic_err = plugins.basic_auth(context, ingress, location.path)
+  local external, external_err = external_auth.of(context, ingress, location.path, route.id)
+  deny(route, basic_err or external_err)
+  local checks = {}
+  for _, check in ipairs({
+    { "ip-restriction", plugins.allowed(values), "alternative" },
+    { "basic-auth", basic },
+    { "forward-auth", external },
+  }) do
+    checks[#checks + 1] = check[2] and check
+  end
+  for position, check in ipairs(checks) do
+    if values.satisfy == "any" and checks[2] then
+      check[2].alternative = position < #checks and "more" or "last"
+    end
+    attach(route, check[1], check[2], check[3])
+  end
+end
+
+local function add_plugins(context, route, server, form, secure)
+  local location = form.location
   local ingress = location.ingress
   local shared = shared_plugins(context, ingress)
+  attach(route, "mtls-auth", server.client_auth and server.client_auth.plugin)
   attach(route, "headers", shared.headers)
   deny(route, shared.err)
+  for _, limit in ipairs(shared.limits) do
+    attach(route, limit.name, limit.config, limit.id)
+  end
   attach(route, "ip-restriction", shared.ip_restriction)
+  attach(route, "cors", shared.cors)
+  attach(route, "compress", shared.compression)
   if not ingress then
-    return
+    return attach(route, "opentelemetry", shared.tracing)
   end
   local values = ingress.notes.values
   if not location.catch_all then
@@ -186,12 +223,16 @@ local function add_plugins(context, route, location, form, secure)
       attach(route, "rewrite", plugins.rewrite(values, form.path))
     end
   end
-  local auth, auth_err = plugins.basic_auth(context, ingress, location.path)
-  attach(route, "basic-auth", auth)
-  deny(route, auth_err)
+  add_checks(context, route, location)
+  attach(route, "response-rewrite", plugins.response_rewrite(values))
+  attach(route, "error-pages", error_pages.of(context, location, route.service))
+  attach(route, "mirror", mirror.of(context, ingress))
   local service = location.backend and location.backend.service
   attachments.add(context, route, ingress,
     service and ingress.object.namespace .. "/" .. service.name)
+  if not has(route, "opentelemetry") then -- else a user has said how
+    attach(route, "opentelemetry", shared.tracing)
+  end
 end
 
 local function path_of(form, by_regex)
@@ -237,13 +278,10 @@ local function make_route(context, server, form, by_regex, secure)
   if location.ingress then
     deny(route, location.ingress.notes.denied)
   end
-  if not location.ingress or location.ingress.notes.values["enable-global-auth"] then
-    deny(route, context.denied)
-  end
   local err, canary_err
   route.service, err = use_service(context, location)
   deny(route, err)
-  add_plugins(context, route, location, form, secure)
+  add_plugins(context, route, server, form, secure)
   local canary
   canary, canary_err = use_canary(context, location, route.service)
   attach(route, "canary", canary)
@@ -261,6 +299,7 @@ local function slash_route(context, server, form)
   end
   local route = new_route(server.host, ingress, { type = "exact", value = bare }, "slash")
   local values = ingress.notes.values
+  attach(route, "opentelemetry", shared_plugins(context, ingress).tracing)
   attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { slash = {
     code = 301,
@@ -273,6 +312,7 @@ local function app_root_route(context, server)
   local ingress = server.app_root
   local route = new_route(server.host, ingress, { type = "exact", value = "/" }, "app-root")
   route.priority = 1
+  attach(route, "opentelemetry", shared_plugins(context, ingress).tracing)
   attach(route, "headers", shared_plugins(context, nil).headers)
   attach(route, "redirect", { app_root = ingress.notes.values["app-root"] })
   return route

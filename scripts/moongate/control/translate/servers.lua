@@ -3,8 +3,13 @@
 -- path stays, the younger ones are reported. What is said once for a host (alias, app-root,
 -- certificate) is decided here too. Locations know nothing of the model's routes yet.
 local certificates = require("moongate.control.translate.certificates")
+local client_auth = require("moongate.control.translate.client_auth")
+local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local passthrough = require("moongate.control.translate.passthrough")
+local references = require("moongate.control.translate.references")
 local services = require("moongate.control.translate.services")
+local suites = require("moongate.control.translate.suites")
 
 local M = {}
 
@@ -23,6 +28,9 @@ local M = {}
 ---@field aliases { names: string[], patterns: string[] }?
 ---@field certificate boolean?   https is configured, if only by the default certificate
 ---@field secret moongate.Object?  holds the certificate
+---@field client_auth moongate.ClientAuth?
+---@field passthrough moongate.Ingress?
+---@field suites moongate.Suites?
 ---@field app_root moongate.Ingress?
 ---@field www moongate.Ingress?
 
@@ -57,12 +65,28 @@ local function take_catch_all(servers, ingress)
   root.catch_all, root.field = true, { "spec", "defaultBackend" }
 end
 
+-- TLS asks for certificates by name; what has none cannot be guarded by them.
+local function deny_without_host(context, ingress)
+  local notes, hostless = ingress.notes, not ingress.rules[1]
+  for _, rule in ipairs(ingress.rules) do
+    hostless = hostless or rule.host == "*"
+  end
+  if notes.values["auth-tls-secret"] and hostless then
+    local err = "guards names, and a rule of this Ingress has no host; write one for each"
+    references.deny(context, ingress, "auth-tls-secret", err)
+    notes.denied = notes.denied or "auth-tls-secret " .. err
+  end
+end
+
 -- Unmatched paths of a host belong to its oldest Ingress: its annotations, its defaultBackend.
 local function open_servers(context, ingresses)
   local any = { path = "/", exact = false, default = true, backend = context.default_backend }
   local servers = { ["*"] = new_server("*", any) }
   for _, ingress in ipairs(ingresses) do
     if not ingress.canary then
+      local from = #context.faults
+      deny_without_host(context, ingress)
+      memory.told(context, "*", from)
       take_catch_all(servers, ingress)
       local backend = service_backend(ingress.object.value.spec)
       for _, rule in ipairs(ingress.rules) do
@@ -88,6 +112,11 @@ local function decide_host(context, server, ingress)
   if values["app-root"] and not server.app_root then
     server.app_root = ingress
   end
+  if values["auth-tls-secret"] and not server.client_auth and server.host ~= "*" then
+    server.client_auth = client_auth.decide(context, ingress)
+  end
+  passthrough.decide(context, server, ingress)
+  suites.decide(server, ingress)
   if not server.certificate and server.host ~= "*" then
     certificates.decide(context, server, ingress)
   end
@@ -210,13 +239,13 @@ local function note_ordinary(context, ingress)
 end
 
 local function fill(context, servers, ingress)
-  note_ordinary(context, ingress)
   for _, rule in ipairs(ingress.rules) do
-    local server = servers[rule.host]
+    local server, from = servers[rule.host], #context.faults
     decide_host(context, server, ingress)
     for _, path in ipairs(rule.paths or {}) do
       add_path(context, server, ingress, rule, path)
     end
+    memory.told(context, rule.host, from)
   end
 end
 
@@ -226,11 +255,18 @@ end
 ---@return table<string, moongate.Server>
 function M.group(context, ingresses)
   context.ordinary = {}
-  local servers = open_servers(context, ingresses)
+  local servers, has_canary = open_servers(context, ingresses), false
   for age, ingress in ipairs(ingresses) do
     ingress.age = age
+    has_canary = has_canary or ingress.canary
     if not ingress.canary then
       fill(context, servers, ingress)
+    end
+  end
+  context.has_canary = has_canary
+  for _, ingress in ipairs(has_canary and ingresses or {}) do
+    if not ingress.canary then
+      note_ordinary(context, ingress)
     end
   end
   for _, ingress in ipairs(ingresses) do

@@ -4,10 +4,18 @@
 local bit = require("bit")
 
 local endpoints = require("moongate.control.translate.endpoints")
+local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local protocols = require("moongate.protocols")
 local references = require("moongate.control.translate.references")
 
 local M = {}
+
+-- What can stand in no name of an object, port or namespace keeps those apart: of `a-b/c` and
+-- `a/b-c` neither may be given the other's endpoints.
+local function name_of(namespace, service, port)
+  return ("%s/%s:%s"):format(namespace, service, port)
+end
 
 --- Name of a backend: namespace, Service and port.
 ---@param object moongate.Object  the Ingress
@@ -18,7 +26,7 @@ local M = {}
 function M.name(object, backend)
   local port = backend.service.port or {}
   port = port.number or port.name or 0
-  return object.namespace .. "-" .. backend.service.name .. "-" .. port,
+  return name_of(object.namespace, backend.service.name, port),
     object.namespace .. "/" .. backend.service.name, port
 end
 
@@ -27,9 +35,18 @@ local PROTOCOLS = { HTTP = "http", HTTPS = "https", GRPC = "grpc", GRPCS = "grpc
 
 local UNSERVED = {
   fcgi = "FCGI is not supported; put an HTTP server in front of the backend",
-  grpc = "gRPC backends are not served by this version, which speaks HTTP/1.1 to backends",
-  grpcs = "gRPC backends are not served by this version, which speaks HTTP/1.1 to backends",
 }
+
+-- The port of a Service may say what it speaks (KEP-3726), where no annotation does.
+local function protocol_of(context, ingress, key, port)
+  local protocol = PROTOCOLS[ingress.notes.values["backend-protocol"]]
+  local service = context.store.objects.Service[key]
+  local found = service and endpoints.port_of(service, port)
+  if protocol == "http" and found and found.appProtocol == "kubernetes.io/h2c" then
+    return "h2c"
+  end
+  return protocol
+end
 
 local function balance_of(values)
   local key = values["upstream-hash-by"]
@@ -112,24 +129,22 @@ local function digest(text)
   return bit.tohex(hash)
 end
 
--- Once for each backend of an Ingress, however many routes it makes.
+-- "missing" where there is no such Service.
+local function code_of(context, key)
+  return context.store.objects.Service[key] and "backend" or "missing"
+end
+
 local function report(context, ingress, field, key, wrong)
-  ingress.reported = ingress.reported or {}
-  local what = key .. " " .. model.field(field)
-  if ingress.reported[what] then
-    return
-  end
-  ingress.reported[what] = true
   local fault = model.fault(context.faults, ingress.object, "error", field,
     ("Service %s %s; its paths answer 503 until it is right"):format(key, wrong))
-  fault.code = "backend"
+  fault.code = code_of(context, key)
 end
 
 -- What an Ingress wants of a backend, apart from which endpoints there are.
-local function wanted_of(context, ingress, path)
+local function wanted_of(context, ingress, path, key, port)
   local values = ingress.notes.values
   local wanted = {
-    protocol = PROTOCOLS[values["backend-protocol"]],
+    protocol = protocol_of(context, ingress, key, port),
     balance = balance_of(values),
     affinity = affinity_of(values, path),
     cluster_ip = values["service-upstream"],
@@ -137,7 +152,7 @@ local function wanted_of(context, ingress, path)
   local err = UNSERVED[wanted.protocol]
   if err then
     references.deny(context, ingress, "backend-protocol", err)
-  elseif wanted.protocol == "https" or wanted.protocol == "auto" then
+  elseif protocols[wanted.protocol].tls then
     wanted.tls, err = tls_of(context, ingress)
   end
   return wanted, err
@@ -150,11 +165,11 @@ local function is_plain(context, wanted)
     and wanted.cluster_ip == context.settings["service-upstream"]
 end
 
-local function make(context, name, key, port, wanted)
+local function new_service(context, name, key, port, wanted)
   local object = context.store.objects.Service[key]
-  local list, wrong = endpoints.find(context, object, port, wanted.cluster_ip)
+  local list, wrong = endpoints.find(context, object, port, wanted.cluster_ip, wanted.transport)
   local namespace, service_name = key:match("^(.-)/(.*)$")
-  local service = {
+  return {
     name = name,
     endpoints = list,
     protocol = wanted.protocol,
@@ -162,10 +177,28 @@ local function make(context, name, key, port, wanted)
     balance = wanted.balance,
     affinity = wanted.affinity,
     source = { kind = "Service", namespace = namespace, name = service_name, port = port },
-  }
-  context.model.services[name] = service
-  context.service_wrong[name] = wrong
-  return service
+  }, wrong
+end
+
+-- The service of that name is in the model from now on.
+local function make(context, name, key, port, wanted)
+  local notes = context.memory:service(name)
+  if not notes then
+    notes = memory.note(context, new_service, context, name, key, port, wanted)
+    context.memory:keep_service(name, notes)
+  end
+  M.put(context, name, notes)
+end
+
+--- Puts a service into the model that was made before.
+function M.put(context, name, notes)
+  context.model.services[name], context.service_wrong[name] = notes.values[1], notes.values[2]
+end
+
+local function note_use(context, name)
+  if context.noted then
+    context.noted.services[name] = context.service_wrong[name] or false
+  end
 end
 
 --- Gives the service of the model for a backend, made when it is first asked for.
@@ -180,15 +213,16 @@ end
 function M.use(context, ingress, backend, field, options)
   options = options or {}
   local base, key, port = M.name(ingress.object, backend)
-  local wanted, err = wanted_of(context, ingress, options.path or "/")
+  local wanted, err = wanted_of(context, ingress, options.path or "/", key, port)
   if err then
     return nil, err
   end
   wanted.affinity = options.affinity or wanted.affinity
-  local name = is_plain(context, wanted) and base or base .. "-" .. digest(canonical(wanted))
+  local name = is_plain(context, wanted) and base or base .. "~" .. digest(canonical(wanted))
   if not context.model.services[name] then
     make(context, name, key, port, wanted)
   end
+  note_use(context, name)
   if context.service_wrong[name] then
     report(context, ingress, field, key, context.service_wrong[name])
   end
@@ -209,23 +243,96 @@ function M.default_backend(context)
   return { namespace = namespace, name = name, port = port }
 end
 
---- Makes the service for a default backend.
-function M.use_default(context, backend)
-  local name = backend.namespace .. "-" .. backend.name .. "-" .. backend.port
-  if not context.model.services[name] then
-    make(context, name, backend.namespace .. "/" .. backend.name, backend.port,
-      { protocol = "http", balance = { algorithm = context.settings["load-balance"] } })
-    local wrong = context.service_wrong[name]
-    if wrong then
-      context.faults[#context.faults + 1] = {
-        severity = "error",
-        code = "backend",
-        object = "Service " .. backend.namespace .. "/" .. backend.name,
-        field = "--default-backend-service",
-        message = wrong .. "; unknown hosts get 503 until it is right",
-      }
-    end
+-- A fault of the Service itself, told by each who uses it.
+local function complain(context, name, key, field, consequence)
+  local wrong = context.service_wrong[name]
+  if wrong then
+    context.faults[#context.faults + 1] = {
+      severity = "error",
+      code = code_of(context, key),
+      object = "Service " .. key,
+      field = field,
+      message = wrong .. consequence,
+    }
   end
+end
+
+--- Makes a service that no Ingress routes to, for a plugin that asks it. One that does not exist
+--- has no endpoints, and is a fault.
+---@param context table
+---@param wanted { namespace: string, name: string, port: integer, protocol: string, host: string }
+---@return string name  of the service in the model
+function M.use_named(context, wanted)
+  local key = wanted.namespace .. "/" .. wanted.name
+  local name = name_of(wanted.namespace, wanted.name, wanted.port) .. "~" .. wanted.protocol
+  if not context.model.services[name] then
+    make(context, name, key, wanted.port, {
+      protocol = wanted.protocol,
+      balance = { algorithm = context.settings["load-balance"] },
+      tls = wanted.protocol == "https" and { verify = false, server_name = wanted.host } or nil,
+    })
+  end
+  note_use(context, name)
+  complain(context, name, key, nil, "; a plugin asks it, and gets no answer")
+  return name
+end
+
+--- Makes the service behind a URL's host such as auth.default.svc.cluster.local, for a plugin that
+--- asks it.
+---@param context table
+---@param url string  may hold variables
+---@param protocol string?  http or https as the URL has it, unless given
+---@return string? name  of the service in the model; nil for any other host
+function M.use_url(context, url, protocol)
+  local host, port = url:match("^https?://([%w.-]+):?(%d*)")
+  local name, namespace = (host or ""):match("^([^.]+)%.([^.]+)%.svc%f[%z.]")
+  if not name then
+    return nil
+  end
+  local secure = url:find("^https:") ~= nil
+  return M.use_named(context, {
+    namespace = namespace,
+    name = name,
+    port = tonumber(port) or (secure and 443 or 80),
+    protocol = protocol or secure and "https" or "http",
+    host = host,
+  })
+end
+
+--- Makes the service behind a port of TCP or UDP: its endpoints take turns, as in ingress-nginx.
+---@param context table
+---@param wanted { transport: "TCP"|"UDP", namespace: string, name: string, port: integer|string }
+---@return string name  of the service in the model
+---@return string? wrong  why there can be no endpoint
+---@return string? code
+function M.use_port(context, wanted)
+  local key = wanted.namespace .. "/" .. wanted.name
+  local backend = name_of(wanted.namespace, wanted.name, wanted.port)
+  local name = wanted.transport:lower() .. ":" .. backend
+  if not context.model.services[name] then
+    make(context, name, key, wanted.port, {
+      transport = wanted.transport,
+      balance = { algorithm = "round_robin" },
+      cluster_ip = context.settings["service-upstream"],
+    })
+  end
+  return name, context.service_wrong[name], code_of(context, key)
+end
+
+--- Makes the service for a default backend: its endpoints, whatever `service-upstream` says.
+function M.use_default(context, backend)
+  local key = backend.namespace .. "/" .. backend.name
+  local name = name_of(backend.namespace, backend.name, backend.port)
+  if context.settings["service-upstream"] then
+    name = name .. "~endpoints"
+  end
+  if not context.model.services[name] then
+    make(context, name, key, backend.port,
+      { protocol = "http", balance = { algorithm = context.settings["load-balance"] } })
+  end
+  note_use(context, name)
+  complain(context, name, key, "--default-backend-service",
+    "; unknown hosts get 503 until it is right")
   return name
 end
 

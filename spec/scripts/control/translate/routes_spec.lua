@@ -44,7 +44,7 @@ describe("routes", function()
   it("takes the older Ingress, and of equal age the greater name", function()
     local model = build(ingress("aaa", "foo.test", { { "/", "Prefix", "svc-a" } }),
       ingress("zzz", "foo.test", { { "/", "Prefix", "svc-b" } }))
-    assert.equal("default-svc-b-80", model.hosts["foo.test"].routes[1].service)
+    assert.equal("default/svc-b:80", model.hosts["foo.test"].routes[1].service)
   end)
 
   it("does not let one host's patterns touch another", function()
@@ -76,7 +76,7 @@ describe("routes", function()
       "  defaultBackend: {service: {name: svc-a, port: {number: 80}}}")
     local model = build((text:gsub("  rules:.*$", "")))
     local route = model.hosts["*"].routes[1]
-    assert.equal("default-svc-a-80", route.service)
+    assert.equal("default/svc-a:80", route.service)
     assert.equal("prefix", route.path.type)
     assert.is_nil(control.plugin(route, "redirect"))
     assert.is_not_nil(control.plugin(route, "ip-restriction"))
@@ -94,7 +94,7 @@ describe("routes", function()
     local model = build(ingress("a", "foo.test", { { "/", "Prefix", "svc-a" } },
       { ["from-to-www-redirect"] = "true" }),
       ingress("b", "www.foo.test", { { "/", "Prefix", "svc-b" } }))
-    assert.equal("default-svc-b-80", model.hosts["www.foo.test"].routes[1].service)
+    assert.equal("default/svc-b:80", model.hosts["www.foo.test"].routes[1].service)
   end)
 
   it("redirects to https below a wildcard host that has a certificate", function()
@@ -150,7 +150,7 @@ describe("routes", function()
   it("sends unknown hosts to --default-backend-service", function()
     local model = control.build(SERVICES,
       { flags = { ["default-backend-service"] = "default/svc-a" } })
-    assert.equal("default-svc-a-80", model.hosts["*"].routes[1].service)
+    assert.equal("default/svc-a:80", model.hosts["*"].routes[1].service)
   end)
 
   it("tells of a --default-backend-service that is missing", function()
@@ -166,11 +166,13 @@ describe("routes", function()
   end)
 
   it("warns where the headers of every peer are believed", function()
-    local model = control.build("", { settings = { ["use-forwarded-headers"] = "true" } })
-    assert.equal("warning", control.fault(model, "proxy-real-ip-cidr").severity)
-    model = control.build("", { settings = { ["use-forwarded-headers"] = "true",
-      ["proxy-real-ip-cidr"] = "10.0.0.0/8" } })
-    assert.same({}, model.faults)
+    for _, name in ipairs({ "use-forwarded-headers", "enable-real-ip" }) do
+      local model = control.build("", { settings = { [name] = "true" } })
+      assert.equal("warning", control.fault(model, "proxy-real-ip-cidr").severity)
+      model = control.build("", { settings = { [name] = "true",
+        ["proxy-real-ip-cidr"] = "10.0.0.0/8" } })
+      assert.same({}, model.faults)
+    end
   end)
 
   it("takes an empty host for any host", function()

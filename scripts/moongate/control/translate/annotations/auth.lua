@@ -9,51 +9,65 @@ local function guard(name, kind, risk, rest)
   return entry
 end
 
-local function later(name, kind, risk, doc, default)
-  return guard(name, kind, risk, { supported = "later", wrong = "deny", doc = doc,
-    default = default })
+-- Where an invalid value leaves ingress-nginx without authentication.
+local FAILS_CLOSED = {}
+for _, name in ipairs({ "always-set-cookie", "cache-duration", "request-redirect" }) do
+  FAILS_CLOSED["auth-" .. name] = "an invalid value denies the paths (503), and does not open them"
 end
 
--- Details of an annotation that is later; without the one they belong to they do nothing.
-local function detail(name, kind, risk, of, doc, default)
-  local entry = later(name, kind, risk, doc, default)
-  entry.detail_of = of
-  return entry
+-- Of external authentication.
+local function asks(name, kind, risk, doc, default)
+  return guard(name, kind, risk, { wrong = "deny", doc = doc, default = default,
+    differs = FAILS_CLOSED[name], empty_denies = name == "auth-url" or nil,
+    detail_of = name ~= "auth-url" and "auth-url" or nil })
+end
+
+local function kept(name, kind, doc)
+  return { name = name, type = kind, risk = "Low", scope = "location", supported = "none",
+    detail_of = "auth-url", doc = "no effect: " .. doc }
 end
 
 return {
-  guard("auth-type", { "basic", "digest" }, "Low", { wrong = "drop", doc = "basic or digest" }),
+  guard("auth-type", { "basic", "digest" }, "Low", { wrong = "drop", empty_denies = true,
+    doc = "basic or digest" }),
   guard("auth-secret", "reference", "Medium", { wrong = "deny", doc = "Secret with the users" }),
   guard("auth-secret-type", { "auth-file", "auth-map" }, "Low", { default = "auth-file",
     wrong = "deny", doc = "auth-file: key auth in htpasswd form; auth-map: a key for each user" }),
-  guard("auth-realm", "text", "Medium", { default = "", wrong = "drop", doc = "realm" }),
-  later("satisfy", { "all", "any" }, "Low", "any: one of the checks is enough", "all"),
+  guard("auth-realm", "text", "Medium", { default = "", wrong = "drop", doc = "realm",
+    differs = "`off` is a realm like any other and does not switch authentication off" }),
+  guard("satisfy", { "all", "any" }, "Low", { default = "all", wrong = "deny",
+    doc = "any: one of address list, basic and external authentication is enough" }),
 
-  later("auth-url", "text", "High", "service that judges each request"),
-  detail("auth-signin", "text", "High", "auth-url", "where 401 is sent"),
-  detail("auth-signin-redirect-param", "text", "Medium", "auth-url", "its parameter", "rd"),
-  detail("auth-method", "method", "Low", "auth-url", "method of the question"),
-  detail("auth-response-headers", "list", "Medium", "auth-url", "copied to the backend"),
-  detail("auth-request-redirect", "text", "Medium", "auth-url", "X-Auth-Request-Redirect"),
-  detail("auth-always-set-cookie", "bool", "Low", "auth-url", "cookies on errors too", false),
-  detail("auth-cache-key", "text", "Medium", "auth-url", "key of the cache"),
-  detail("auth-cache-duration", "text", "Medium", "auth-url", "codes and time", "200 202 401 5m"),
-  detail("auth-keepalive", "count", "Low", "auth-url", "idle connections", 0),
-  detail("auth-keepalive-requests", "count", "Low", "auth-url", "requests on one", 1000),
-  detail("auth-keepalive-timeout", "seconds", "Low", "auth-url", "idle time", 60000),
-  detail("auth-keepalive-share-vars", "bool", "Low", "auth-url", "share variables", false),
-  detail("auth-proxy-set-headers", "reference", "Medium", "auth-url", "ConfigMap of headers"),
+  asks("auth-url", "url_template", "High", "service that judges each request"),
+  asks("auth-signin", "template", "High", "where 401 is sent"),
+  asks("auth-signin-redirect-param", "token", "Medium", "its parameter", "rd"),
+  asks("auth-method", "method", "Low", "method of the question"),
+  asks("auth-response-headers", "header_names", "Medium", "copied to the backend"),
+  asks("auth-request-redirect", "template", "Medium", "X-Auth-Request-Redirect"),
+  asks("auth-always-set-cookie", "bool", "Low", "cookies on errors too", false),
+  asks("auth-cache-key", "template", "Medium", "key of the cache"),
+  asks("auth-cache-duration", "cache_durations", "Medium", "codes and time"),
+  kept("auth-keepalive", "count", "connections are kept in any case"),
+  kept("auth-keepalive-requests", "count", "see upstream-keepalive-requests"),
+  kept("auth-keepalive-timeout", "seconds", "see upstream-keepalive-timeout"),
+  kept("auth-keepalive-share-vars", "bool", "variables are always shared"),
+  asks("auth-proxy-set-headers", "reference", "Medium", "ConfigMap of headers"),
   guard("enable-global-auth", "bool", "Low", { default = true,
     doc = "false: not subject to global-auth-url" }),
   { name = "auth-snippet", type = "text", risk = "Critical", scope = "location",
     supported = "refused", replacement = "a plugin with an `access` hook" },
 
-  later("auth-tls-secret", "reference", "Medium", "Secret with the CA of client certificates"),
-  detail("auth-tls-verify-client", { "on", "off", "optional", "optional_no_ca" }, "Medium",
-    "auth-tls-secret", "how strict", "on"),
-  detail("auth-tls-verify-depth", "count", "Low", "auth-tls-secret", "length of the chain", 1),
-  detail("auth-tls-error-page", "text", "High", "auth-tls-secret", "302 instead of 400"),
-  detail("auth-tls-pass-certificate-to-upstream", "bool", "Low", "auth-tls-secret",
-    "send ssl-client-cert", false),
-  detail("auth-tls-match-cn", "text", "High", "auth-tls-secret", "what the subject must match"),
+  guard("auth-tls-secret", "reference", "Medium", { wrong = "deny", empty_denies = true,
+    differs = "requests without TLS get 403 where a certificate is required",
+    doc = "Secret with ca.crt (and ca.crl): who may sign certificates of clients" }),
+  guard("auth-tls-verify-client", { "on", "off", "optional", "optional_no_ca" }, "Medium",
+    { wrong = "deny", detail_of = "auth-tls-secret", doc = "how strict", default = "on" }),
+  guard("auth-tls-verify-depth", "count", "Low", { wrong = "deny", detail_of = "auth-tls-secret",
+    doc = "intermediate authorities that a chain may have", default = 1 }),
+  guard("auth-tls-error-page", "text", "High", { wrong = "deny", detail_of = "auth-tls-secret",
+    doc = "URL for 302 instead of 400" }),
+  guard("auth-tls-pass-certificate-to-upstream", "bool", "Low", { wrong = "deny",
+    detail_of = "auth-tls-secret", doc = "send ssl-client-cert", default = false }),
+  guard("auth-tls-match-cn", "text", "High", { wrong = "deny", detail_of = "auth-tls-secret",
+    doc = "pattern that the subject must match, else 403" }),
 }

@@ -15,7 +15,9 @@ return {
     wrong = "drop", canary = true, doc = "consistent hash of this text" },
   entry("upstream-hash-by-subset", "bool", "Low", "location", false, "hash picks a subset"),
   entry("upstream-hash-by-subset-size", "count", "Low", "location", 3, "of this size"),
-  entry("affinity", { "cookie" }, "Low", "ingress", nil, "sessions stay on an endpoint"),
+  { name = "affinity", type = { "cookie" }, risk = "Low", scope = "ingress", canary = true,
+    differs = "cookies that ingress-nginx has set are replaced at the first request, so a session "
+      .. "may move once", doc = "sessions stay on an endpoint" },
   entry("affinity-mode", { "balanced", "persistent" }, "Medium", "ingress", "balanced",
     "persistent: they move only when it goes"),
   cookie("name", "token", "Medium", "INGRESSCOOKIE", "its name"),

@@ -6,8 +6,11 @@
 -- doc · canary: counts on a canary too · alias_of · detail_of: means nothing without that one ·
 -- supported: nil yes, "none" accepted without effect, "later", "refused" · replacement ·
 -- guards: leaving it out would open something, so the routes answer 503 · flag: only with that ·
+-- differs: what is done otherwise than by ingress-nginx, for `moongate migrate` ·
+-- empty_denies: an empty value is an invalid one, and not none ·
 -- wrong: what an invalid value does: "default" (else), "drop" the Ingress, "deny" (503).
 local model = require("moongate.control.model")
+local names = require("moongate.control.model.names")
 local nearest = require("moongate.nearest")
 local removed = require("moongate.control.translate.annotations.removed")
 local types = require("moongate.control.translate.annotations.types")
@@ -20,6 +23,10 @@ local RISKS = { Low = 1, Medium = 2, High = 3, Critical = 4 }
 M.known = {}
 --- Their names in the order of the documentation.
 M.names = {}
+-- Types of which ingress-nginx takes no blanks around a value, as Go's parsers do not.
+local IS_STRICT = { bool = true, int = true, count = true, seconds = true }
+-- By canonical name.
+local ALIASES = {}
 
 local AREAS = { "paths", "canary", "auth", "cors", "access", "proxy", "balance", "other" }
 for _, area in ipairs(AREAS) do
@@ -28,6 +35,9 @@ for _, area in ipairs(AREAS) do
     entry.parse = type(words) == "table" and types.one_of(words, words.fold) or types[words]
     entry.area = area
     M.known[entry.name] = entry
+    if entry.alias_of then
+      ALIASES[entry.alias_of] = entry.name
+    end
     M.names[#M.names + 1] = entry.name
   end
 end
@@ -114,7 +124,7 @@ local function take(context, notes, object, key, entry, text)
   if entry.supported == "refused" then
     return on_refused(context, notes, object, key, entry, text)
   end
-  local value, err = entry.parse(text)
+  local value, err = entry.parse(IS_STRICT[entry.type] and text or text:match("^%s*(.-)%s*$"))
   if value == nil then
     return on_wrong(context, notes, object, key, entry, err)
   end
@@ -145,8 +155,9 @@ end
 
 -- Gates that hold for every annotation, known or not. Returns why it is refused, if so.
 local function gate(context, entry, text)
-  if text:find("[\r\n%z]") and not (entry and entry.supported == "refused") then
-    return "holds a line break; the Ingress is not loaded"
+  local wrong = names.field_text(text)
+  if wrong and not (entry and entry.supported == "refused") then
+    return wrong .. "; the Ingress is not loaded"
   end
   local word = holds_blocked_word(context, text)
   if word then
@@ -158,18 +169,34 @@ local function gate(context, entry, text)
   end
 end
 
-local function is_canary(context, written)
-  local text = written[context.prefix .. "canary"]
+--- Whether annotations make an Ingress the alternative of another.
+---@param prefix string
+---@param written table<string, string>
+---@return boolean
+function M.is_canary(prefix, written)
+  local text = written[prefix .. "canary"]
   return text ~= nil and types.bool(text) == true
 end
 
--- A name and its alias both given: the canonical one wins.
-local function canonical(context, written, entry)
+local function is_blank(text)
+  return text == nil or not text:find("%S")
+end
+
+-- A name and its alias both given: the canonical one wins, unless it is empty.
+local function canonical(context, written, key, entry)
   local original = entry.alias_of and M.known[entry.alias_of]
-  if not original then
-    return entry
+  if original then
+    return is_blank(written[context.prefix .. original.name]) and original or nil
   end
-  return written[context.prefix .. original.name] == nil and original or nil
+  local alias = is_blank(written[key]) and ALIASES[entry.name]
+  return not (alias and not is_blank(written[context.prefix .. alias])) and entry or nil
+end
+
+-- An empty value is none, as charts write for what is not set. Only where whoever wrote it meant to
+-- let in fewer than all it denies: address lists, as in ingress-nginx, and authentication.
+local function on_blank(context, object, key, entry)
+  complain(context, object, key, "warning", "empty", "is empty, so it counts as not written; "
+    .. (entry.supported == "refused" and "remove it" or "remove it, or give it a value"))
 end
 
 local function consider(context, notes, object, key, name)
@@ -182,12 +209,14 @@ local function consider(context, notes, object, key, name)
   elseif not entry then
     return on_unknown(context, object, key, name)
   end
-  entry = canonical(context, written, entry)
+  entry = canonical(context, written, key, entry)
   if not entry then
     return
   elseif notes.canary and not entry.canary then
     return complain(context, object, key, "warning", "canary",
       "has no effect on a canary; write it on the main Ingress")
+  elseif is_blank(written[key]) and not entry.empty_denies then
+    return on_blank(context, object, key, entry)
   end
   take(context, notes, object, key, entry, written[key])
 end
@@ -203,7 +232,7 @@ function M.read(context, object)
   if not written then
     return notes
   end
-  notes.canary = is_canary(context, written)
+  notes.canary = M.is_canary(context.prefix, written)
   local length = #context.prefix
   for _, key in ipairs(model.keys(written)) do
     if key:sub(1, length) == context.prefix then

@@ -3,11 +3,6 @@
 -- annotations/init.lua.
 local HOOK = "a plugin with an `access` hook"
 
-local function later(name, kind, risk, scope, default, doc)
-  return { name = name, type = kind, risk = risk, scope = scope, default = default, doc = doc,
-    supported = "later" }
-end
-
 local function refused(name, risk, scope, replacement, kind)
   return { name = name, type = kind or "text", risk = risk, scope = scope, supported = "refused",
     replacement = replacement, doc = "refused; use " .. replacement }
@@ -19,24 +14,25 @@ local function guard(entry)
 end
 
 return {
-  { name = "ssl-ciphers", type = "text", risk = "Low", scope = "ingress", supported = "later",
-    wrong = "drop", doc = "suites of the host, names of OpenSSL" },
-  later("ssl-prefer-server-ciphers", "bool", "Low", "ingress", nil, "order of the suites"),
+  { name = "ssl-ciphers", type = "text", risk = "Low", scope = "ingress", wrong = "drop",
+    doc = "suites of TLS 1.2 of the host, names of OpenSSL; the setting holds for hosts without" },
+  { name = "ssl-prefer-server-ciphers", type = "bool", risk = "Low", scope = "ingress",
+    doc = "of these, our order and not the client's counts" },
   { name = "ssl-passthrough", type = "bool", risk = "Low", scope = "ingress", default = false,
-    supported = "later", guards = true, flag = "enable-ssl-passthrough",
-    doc = "TLS goes to the backend" },
+    doc = "TLS goes to the backend as it is; needs the flag --enable-ssl-passthrough" },
 
   { name = "enable-access-log", type = "bool", risk = "Low", scope = "location", default = true,
     doc = "write a line for each request" },
   { name = "enable-rewrite-log", type = "bool", risk = "Low", scope = "location", default = false,
     supported = "none", doc = "no effect" },
   { name = "enable-opentelemetry", type = "bool", risk = "Low", scope = "location",
-    setting = "enable-opentelemetry", supported = "later", doc = "spans by OTLP" },
+    setting = "enable-opentelemetry", doc = "spans by OTLP, and traceparent to the backend" },
   { name = "opentelemetry-trust-incoming-span", type = "bool", risk = "Low", scope = "location",
-    setting = "opentelemetry-trust-incoming-span", supported = "later",
-    detail_of = "enable-opentelemetry", doc = "continue traceparent" },
-  { name = "opentelemetry-operation-name", type = "text", risk = "Medium", scope = "location",
-    supported = "later", detail_of = "enable-opentelemetry", doc = "name of the span" },
+    setting = "opentelemetry-trust-incoming-span", detail_of = "enable-opentelemetry",
+    doc = "go on with the trace of traceparent" },
+  { name = "opentelemetry-operation-name", type = "template", risk = "Medium", scope = "location",
+    setting = "opentelemetry-operation-name", detail_of = "enable-opentelemetry",
+    doc = "name of the span, a text with variables" },
   { name = "http2-push-preload", type = "bool", risk = "Low", scope = "location", default = false,
     supported = "none", doc = "no effect: browsers have dropped push" },
 
@@ -50,7 +46,9 @@ return {
   refused("modsecurity-transaction-id", "High", "ingress", HOOK),
   guard(refused("modsecurity-snippet", "Critical", "ingress", HOOK)),
   guard(refused("configuration-snippet", "Critical", "location",
-    "a plugin with `access` and `response` hooks")),
-  guard(refused("server-snippet", "Critical", "ingress", "a plugin with a `rewrite` hook")),
+    "the plugins headers (more_set_headers, proxy_set_header), redirect (return) or ip-restriction "
+    .. "(allow, deny), or one of your own with `access` and `response` hooks")),
+  guard(refused("server-snippet", "Critical", "ingress",
+    "the plugins headers, redirect or ip-restriction, or one of your own with a `rewrite` hook")),
   guard(refused("stream-snippet", "Critical", "ingress", "a plugin with a `client_hello` hook")),
 }

@@ -3,6 +3,7 @@
 -- wrong. They start from the types of settings; times become ms, sizes bytes.
 local names = require("moongate.control.model.names")
 local template = require("moongate.api.template")
+local TOKEN = require("moongate.api.token")
 local values = require("moongate.settings.values")
 
 local M = {}
@@ -16,6 +17,20 @@ M.list = values.list
 M.words = values.words
 M.networks = values.networks
 M.codes = values.codes
+M.cache_durations = values.cache_durations
+M.from_to = values.from_to
+M.one_of = values.one_of
+M.template = values.template
+M.template_text = values.template_text
+
+--- Networks, one at least.
+function M.some_networks(text)
+  local list, err = values.networks(text)
+  if list and not list[1] then
+    return nil, "is empty, and would let everybody in; name addresses or networks, or remove it"
+  end
+  return list, err
+end
 
 --- Anything on one line.
 M.text = values.text
@@ -31,7 +46,7 @@ end
 
 --- A name that can stand in a header line or before '=' in a cookie.
 function M.token(text)
-  if not text:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+  if not text:find(TOKEN) then
     return nil, "must be a name of letters, digits and '-'"
   end
   return text
@@ -39,15 +54,18 @@ end
 
 --- A path, or a URL, to which a request is rewritten.
 function M.target(text)
-  if text ~= "" and not text:find("^/") and not text:find("^https?://[^/]") then
-    return nil, "must begin with '/', 'http://' or 'https://'"
+  if not text:find("^/") and not text:find("^%$[1-9]") and not text:find("^https?://[^/]") then
+    return nil, "must begin with '/', 'http://', 'https://' or a group such as $1"
   end
   return text
 end
 
+--- Path of a cookie.
 function M.path(text)
   if not text:find("^/") then
     return nil, "must begin with '/'"
+  elseif text:find("[;,]") then
+    return nil, "may hold neither ';' nor ',': they would begin another attribute or cookie"
   end
   return text
 end
@@ -57,11 +75,6 @@ function M.path_template(text)
   if not text:find("^/") then
     return nil, "must begin with '/'"
   end
-  return template.parse(text)
-end
-
---- Text with variables.
-function M.template(text)
   return template.parse(text)
 end
 
@@ -100,6 +113,14 @@ function M.host(text)
   return text
 end
 
+--- The same with variables, as parts.
+function M.host_template(text)
+  if not text:find("^[%w._:%[%]{}$-]+$") then
+    return nil, "must be a host name, perhaps with variables"
+  end
+  return template.parse(text)
+end
+
 --- `name` or `namespace/name` of an object: { namespace = nil|text, name = text }.
 function M.reference(text)
   local namespace, name = text:match("^([^/]+)/([^/]+)$")
@@ -110,26 +131,30 @@ function M.reference(text)
   return { namespace = namespace, name = name }
 end
 
+--- A URL whose parts may hold variables: { text, parts }.
+function M.url_template(text)
+  if not text:find("^https?://[^/%s]") or text:find("%s") or text:find("..", 1, true) then
+    return nil, "must be a URL that begins with http:// or https://, without blanks and '..'"
+  end
+  local parts, err = template.parse(text)
+  return parts and { text = text, parts = parts }, err
+end
+
+function M.header_names(text)
+  local list = values.list(text)
+  for _, name in ipairs(list) do
+    if not name:find(TOKEN) then
+      return nil, ("holds %q, which is no name of a header"):format(name)
+    end
+  end
+  return list
+end
+
 function M.method(text)
   if not text:find("^[A-Z]+$") then
     return nil, "must be a method such as GET"
   end
   return text
-end
-
---- Parser for one of some words. With `fold`, letters of either case will do.
-function M.one_of(words, fold)
-  local known = {}
-  for _, word in ipairs(words) do
-    known[fold and word:upper() or word] = word
-  end
-  return function(text)
-    local word = known[fold and text:upper() or text]
-    if not word then
-      return nil, "must be one of " .. table.concat(words, ", ")
-    end
-    return word
-  end
 end
 
 local NEXT = { "error", "timeout", "invalid_header", "http_500", "http_502", "http_503",
