@@ -59,47 +59,20 @@ end
 
 -- --- settings ------------------------------------------------------------------
 
-local function files_below(...)
-  local list = {}
-  local found = output("find " .. table.concat({ ... }, " ") .. " -name '*.lua' | sort")
-  for path in found:gmatch("%S+") do
-    list[#list + 1] = path
-  end
-  return list
-end
-
--- Quoted names and fields that the code holds outside the list of settings.
-local function names_in_code()
-  local names = {}
-  for _, path in ipairs(files_below("scripts", "plugins")) do
-    if not path:find("moongate/settings/", 1, true) then
-      local text = read(path)
-      for name in text:gmatch('"([%w-]+)"') do
-        names[name] = true
-      end
-      for name in text:gmatch("settings%.(%w+)") do
-        names[name] = true
-      end
-    end
-  end
-  return names
-end
-
 local function write_settings()
-  local settings, used = require("moongate.settings"), names_in_code()
+  local settings = require("moongate.settings")
   local made = page("Settings", [[
 For `--set KEY=VALUE`, `mg.settings{}` (with `_` for `-`) and the controller's ConfigMap.
-How they are written: [configuration.md](../../docs/configuration.md). A setting marked *later* is
-known and checked, but nothing follows from it yet.]])
+How they are written: [configuration.md](../../docs/configuration.md). A setting marked *without
+effect* is known and checked, and nothing need follow from it here.]])
   made:heading("name", "type", "default", "scope", "meaning")
   local seen = {}
   for _, setting in ipairs(settings.list) do
     if not seen[setting.name] then
       seen[setting.name] = true
       setting = settings.get(setting.name)
-      local later = setting.unsupported or not used[setting.name]
       made:row(code(setting.name), setting.type, code(setting.default), setting.scope,
-        (later and "*later* · " or "") .. setting.doc)
+        (setting.unsupported and "*without effect* · " or "") .. setting.doc)
     end
   end
   local without, ignored = require("moongate.settings.without_effect"), {}
@@ -160,6 +133,7 @@ end
 
 local function write_annotations()
   local annotations = require("moongate.control.translate.annotations")
+  local examples = require("moongate.control.translate.annotations.examples")
   local made = page("Annotations", [[
 Of Ingresses, with the prefix `nginx.ingress.kubernetes.io/`. What carries over, in words:
 [ingress-nginx.md](../../docs/ingress-nginx.md).]])
@@ -169,10 +143,10 @@ Of Ingresses, with the prefix `nginx.ingress.kubernetes.io/`. What carries over,
     if entry.area ~= area then
       area = entry.area
       made:add("", "## " .. area, "")
-      made:heading("name", "type", "default", "risk", "supported", "meaning")
+      made:heading("name", "type", "default", "risk", "supported", "meaning", "example")
     end
     made:row(code(name), type_name(entry.type), default_of(entry), entry.risk,
-      support_of(entry, annotations), meaning(entry))
+      support_of(entry, annotations), meaning(entry), code(examples[name] or ""))
   end
   made:write("annotations.md")
 end
@@ -281,7 +255,9 @@ local function add_module(made, name, title)
   made:add("## " .. title, "", opening(text), "")
   documented(text, function(comment, line)
     local fn, params = line:match("^function ([%w_.:]+)%(([^)]*)%)")
-    if fn and not HIDDEN[fn] then
+    -- Scripts make what modules have, and get objects that have been made.
+    local is_made = fn == "M.new" and title:find("^mg%.") ~= nil
+    if fn and (is_made or not HIDDEN[fn]) then
       local special = SPECIAL[name .. "." .. fn:gsub("^M%.", "")]
       add_entry(made, comment, special and ("%s(%s)"):format(special, params)
         or signature(fn, name, params))
@@ -308,6 +284,16 @@ end
 
 -- --- metrics ---------------------------------------------------------------------
 
+local function variables_of(path)
+  local variables = {}
+  for name, fn in read(path):gmatch("  X%(([%w_]+), ([%w_]+)%)") do
+    if fn ~= "access_nothing" then
+      variables[#variables + 1] = code("$" .. name)
+    end
+  end
+  return table.concat(variables, ", ") .. "."
+end
+
 local function write_metrics()
   local header = read("runtime/base/stats.h"):gsub("\\\n%s*", "")
   local made = page("Metrics", [[
@@ -330,13 +316,9 @@ the configuration (`moongate_config_*`), the process (`process_*`) and what scri
   end
   made:add("", "Variables of the access log (`log-format-upstream`), beside `$http_NAME`,",
     "`$arg_NAME`, `$cookie_NAME` and `$sent_http_NAME`:", "")
-  local variables = {}
-  for name, fn in read("runtime/exchange/access_variables.c"):gmatch("  X%(([%w_]+), ([%w_]+)%)") do
-    if fn ~= "access_nothing" then
-      variables[#variables + 1] = code("$" .. name)
-    end
-  end
-  made:add(table.concat(variables, ", ") .. ".")
+  made:add(variables_of("runtime/exchange/access_variables.c"))
+  made:add("", "Those of TCP and UDP services (`log-format-stream`):", "")
+  made:add(variables_of("runtime/exchange/access_session.c"))
   made:write("metrics.md")
 end
 
