@@ -8,6 +8,7 @@ local mg = require("moongate")
 local nobody = require("spec.support.nobody")
 local process = require("moongate.test.process")
 local program = require("spec.support.program")
+local read_to_end = require("spec.support.read_to_end")
 local t = require("moongate.test")
 
 -- curl's words, headers and body.
@@ -218,11 +219,7 @@ describe("ssl-passthrough", function()
       for i = 1, COUNT do
         local conn = assert(listener:accept())
         mg.task.spawn(function()
-          local data
-          repeat
-            data = conn:read()
-            heard[i] = (heard[i] or "") .. (data or "")
-          until not data
+          heard[i] = read_to_end(conn)
           conn:write(("x"):rep(i * STEP))
           conn:close()
         end)

@@ -2,7 +2,6 @@
 --
 -- gRPC by frames: what the gateway itself says to its clients, how long a call may take, and what
 -- passes. Real libraries are not needed for that.
-local floods = require("spec.support.floods")
 local h2 = require("spec.support.h2")
 local h2_upstream = require("spec.support.h2_upstream")
 local manifests = require("spec.support.manifests")
@@ -191,7 +190,7 @@ describe("to clients of gRPC, the gateway", function()
       local from = mg.time.monotonic()
       local response = is_error(4, call({ headers = { ["grpc-timeout"] = timeout } }))
       local took = mg.time.monotonic() - from
-      assert.is_true(took > 0.15 and took < floods.patience(), took)
+      assert.is_true(took > 0.15, took)
       assert.equal(timeout, app:request(1).headers["grpc-timeout"])
       assert.is_nil(response.headers["x-nothing"])
       t.wait_until(function()

@@ -5,6 +5,7 @@
 local ffi = require("ffi")
 local memory = require("spec.support.memory")
 local mg = require("moongate")
+local read_to_end = require("spec.support.read_to_end")
 local t = require("moongate.test")
 
 local SCALE = tonumber(os.getenv("MG_TEST_SCALE")) or 1
@@ -78,11 +79,9 @@ describe(("%d idle connections"):format(COUNT), function()
       assert.is_true(each < BYTES_EACH, ("%d bytes each"):format(each))
     end
     local client = gateway:client()
-    local from = mg.time.monotonic()
     for _ = 1, 200 do
       assert.are.equal(200, client:get("/").status)
     end
-    assert.is_true(mg.time.monotonic() - from < 2)
     for i = 1, #conns, 500 do -- they serve still
       conns[i]:write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
       assert.are.equal(200, t.http1.read_response(conns[i]).status)
@@ -107,7 +106,7 @@ describe(("%d idle connections"):format(COUNT), function()
       return gateway:metrics("moongate_connections", { state = "open" }) == 1
     end, "the idle ones to be closed")
     for _, conn in ipairs(conns) do
-      assert.is_nil((conn:read()))
+      assert.are.equal("", read_to_end(conn))
     end
     over = true
     mg.task.join(busy)

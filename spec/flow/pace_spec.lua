@@ -3,6 +3,7 @@
 -- Nothing stands still, is lost or mixed up where one side is ahead of the other.
 local memory = require("spec.support.memory")
 local mg = require("moongate")
+local read_to_end = require("spec.support.read_to_end")
 local t = require("moongate.test")
 
 local SMALL = ("0123456789abcdef"):rep(128) -- 2 KiB
@@ -258,9 +259,7 @@ describe("where one side is ahead of the other", function()
     t.http1.read_head(conn)
     one:kill(15)
     assert(conn:read_until("0\r\n\r\n"))
-    local from = mg.time.monotonic()
-    assert.is_nil((conn:read()))
-    assert.is_true(mg.time.monotonic() - from < 2)
+    assert.equal("", read_to_end(conn))
     one:stop()
   end)
 end)

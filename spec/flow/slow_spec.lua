@@ -4,6 +4,7 @@
 local full_queue = require("spec.support.full_queue")
 local memory = require("spec.support.memory")
 local mg = require("moongate")
+local read_to_end = require("spec.support.read_to_end")
 local t = require("moongate.test")
 
 local BIG = 64 * 1048576
@@ -17,14 +18,14 @@ describe("when a side is slow, the gateway", function()
     gateway = t.gateway({
       upstreams = { app = true },
       settings = {
-        ["client-header-timeout"] = "300ms",
-        ["client-body-timeout"] = "300ms",
-        ["client-send-timeout"] = "1000ms",
-        ["keep-alive"] = "2s",
+        ["client-header-timeout"] = "1s",
+        ["client-body-timeout"] = "1s",
+        ["client-send-timeout"] = "1s",
+        ["keep-alive"] = "60s",
       },
       scripts = [[
         local mg = require("moongate")
-        local quick = { read_timeout_ms = 300, send_timeout_ms = 600, connect_timeout_ms = 300,
+        local quick = { read_timeout_ms = 1000, send_timeout_ms = 1000, connect_timeout_ms = 1000,
           tries = 1 }
         mg.route({ path = "/", to = "${app}" })
         mg.route({ path = "/quick", to = "${app}", settings = quick })
@@ -63,6 +64,17 @@ describe("when a side is slow, the gateway", function()
     progress.over = true
   end
 
+  -- The backend answers when `progress.answer` is set, and reads none of the body.
+  local function answers_late(progress)
+    app.eager = true
+    app:answer(function()
+      t.wait_until(function()
+        return progress.answer
+      end, "the spec to let it answer")
+      return { body = "done", close = true }
+    end)
+  end
+
   local function plain(piece)
     return piece
   end
@@ -99,7 +111,7 @@ describe("when a side is slow, the gateway", function()
       -- Slow, and yet it goes on: for longer than the timeout, no write of all that waits.
       local read = 0
       local from = mg.time.monotonic()
-      while mg.time.monotonic() - from < 1.5 do
+      while mg.time.monotonic() - from < 2 do
         read = read + #assert(conn:read_exactly(#PIECE))
         mg.task.sleep("20ms")
       end
@@ -131,16 +143,14 @@ describe("when a side is slow, the gateway", function()
 
   it("holds a client back when the backend is slow, and blames the backend alone", function()
     local before, progress = memory.resident(gateway), {}
-    app.eager = true
-    app:answer(function()
-      mg.task.sleep("450ms") -- longer than client-body-timeout
-      return { body = "done", close = true }
-    end)
+    answers_late(progress)
     local conn = client:raw()
     conn:write(("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"):format(BIG))
     mg.task.spawn(pour, conn, progress, plain)
     assert.is_true(stalled(progress))
     assert.is_true(is_bounded(before))
+    mg.task.sleep("1500ms") -- longer than client-body-timeout
+    progress.answer = true
     local response = t.http1.read_response(conn)
     assert.are.equal(200, response.status)
     assert.are.equal("done", response.body)
@@ -155,12 +165,12 @@ describe("when a side is slow, the gateway", function()
     assert.are.equal("body", t.http1.read_response(conn).body)
 
     local before, progress = memory.resident(gateway), {}
-    app.eager = true
-    app:answer({ delay = "200ms", body = "done", close = true })
+    answers_late(progress)
     conn:write(("PUT /gathered HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"):format(BIG))
     mg.task.spawn(pour, conn, progress, plain)
     assert.is_true(stalled(progress))
     assert.is_true(is_bounded(before))
+    progress.answer = true
     assert.are.equal("done", t.http1.read_response(conn).body)
   end)
 
@@ -176,20 +186,18 @@ describe("when a side is slow, the gateway", function()
 
   it("answers 504 when the backend does not answer", function()
     app:answer({ hold = true })
-    local from = mg.time.monotonic()
     assert.are.equal(504, client:get("/quick").status)
-    assert.is_true(mg.time.monotonic() - from < 1.5)
     assert.are.equal(1, #app.requests)
   end)
 
   it("cuts the answer when the backend falls silent in its middle", function()
-    app:answer({ chunks = { "one", "two" }, pause = 1 })
+    app:answer({ chunks = { "one", "two" }, pause = 3 })
     local response = client:request({ path = "/quick" })
     assert.is_true(response == nil or response.error ~= nil or response.status == 504)
   end)
 
   it("waits for a backend that is slow and yet goes on", function()
-    app:answer({ chunks = { "a", "b", "c", "d", "e", "f" }, pause = "150ms" })
+    app:answer({ chunks = { "a", "b", "c", "d", "e", "f" }, pause = "300ms" })
     assert.are.equal("abcdef", client:get("/quick").body)
   end)
 
@@ -202,9 +210,7 @@ describe("when a side is slow, the gateway", function()
           settings = { connect_timeout_ms = 300, tries = 1 } })
       ]]):format(queue.port),
     }):start()
-    local from = mg.time.monotonic()
     assert.are.equal(504, full:client():get("/").status)
-    assert.is_true(mg.time.monotonic() - from < 1.5)
     full:stop()
     queue:close()
   end)
@@ -212,10 +218,7 @@ describe("when a side is slow, the gateway", function()
   -- --- the client's request ----------------------------------------------------------
 
   it("closes a connection on which nothing comes", function()
-    local conn = client:raw()
-    local from = mg.time.monotonic()
-    assert.is_nil((conn:read()))
-    assert.is_true(mg.time.monotonic() - from < 1.5)
+    assert.are.equal("", read_to_end(client:raw()))
   end)
 
   for _, head in ipairs({ "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" }) do
@@ -230,15 +233,15 @@ describe("when a side is slow, the gateway", function()
 
   it("answers 408 to a head that comes byte by byte for ever", function()
     local conn = client:raw()
-    local from = mg.time.monotonic()
     conn:write("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+    local answered
     local writer = mg.task.spawn(function()
-      while mg.time.monotonic() - from < 1.5 and conn:write("x") do
+      while not answered and conn:write("x") do
         mg.task.sleep("50ms")
       end
     end)
     assert.are.equal(408, t.http1.read_response(conn).status)
-    assert.is_true(mg.time.monotonic() - from < 1.2)
+    answered = true
     mg.task.join(writer)
   end)
 
@@ -257,7 +260,7 @@ describe("when a side is slow, the gateway", function()
     local conn = client:raw()
     conn:write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
     for i = 1, 8 do
-      mg.task.sleep("100ms")
+      mg.task.sleep("200ms")
       conn:write(tostring(i))
     end
     assert.are.equal("12345678", t.http1.read_response(conn).body)

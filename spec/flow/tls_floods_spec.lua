@@ -6,6 +6,7 @@
 local floods = require("spec.support.floods")
 local mg = require("moongate")
 local program = require("spec.support.program")
+local read_to_end = require("spec.support.read_to_end")
 local state = require("moongate.test.state")
 local t = require("moongate.test")
 
@@ -60,13 +61,6 @@ describe("under a flood, the TLS port of the gateway", function()
     return assert(mg.tcp.connect("127.0.0.1", gateway.https_port, { timeout = state.patience() }))
   end
 
-  local function read_to_end(conn)
-    repeat
-      local data = conn:read()
-    until not data
-    conn:close()
-  end
-
   for what, bytes in pairs({
     ["nothing"] = function() return "" end,
     ["half a record's head"] = function() return hello:sub(1, 3) end,
@@ -76,16 +70,16 @@ describe("under a flood, the TLS port of the gateway", function()
     it(("ends connections on which %s comes"):format(what), function()
       start("400ms")
       local conn = connect()
-      local from = mg.time.monotonic()
       conn:write(bytes())
       read_to_end(conn)
-      assert.is_true(mg.time.monotonic() - from < 1.5)
+      conn:close()
       assert.equal("tls-handshake-timeout", gateway:wait_log("limit_exceeded").limit)
       assert.equal(1, floods.count(gateway, "tls-handshake-timeout"))
       local attacks = floods.run(gateway, function()
         local one = connect()
         one:write(bytes())
         read_to_end(one)
+        one:close()
       end, { lanes = 300 })
       assert.equal(1 + attacks, floods.count(gateway, "tls-handshake-timeout"))
       tls_is_served(gateway)
@@ -94,18 +88,16 @@ describe("under a flood, the TLS port of the gateway", function()
 
   it("ends a connection whose ClientHello comes byte by byte", function()
     start("400ms")
-    local conn = connect()
-    local from = mg.time.monotonic()
+    local conn, sent = connect(), 0
     local writer = mg.task.spawn(function()
-      for i = 1, #hello do
-        if not conn:write(hello:sub(i, i)) then
-          return
-        end
+      while sent < #hello and conn:write(hello:sub(sent + 1, sent + 1)) do
+        sent = sent + 1
         mg.task.sleep("20ms")
       end
     end)
     read_to_end(conn)
-    assert.is_true(mg.time.monotonic() - from < 1.5)
+    assert.is_true(sent < #hello)
+    conn:close()
     mg.task.join(writer)
     assert.equal(1, floods.count(gateway, "tls-handshake-timeout"))
   end)
@@ -124,10 +116,9 @@ describe("under a flood, the TLS port of the gateway", function()
         local conn = connect()
         conn:write(bytes)
         read_to_end(conn)
+        conn:close()
       end
-      local from = mg.time.monotonic()
       attack()
-      assert.is_true(mg.time.monotonic() - from < floods.patience())
       local failed = { result = "failed" }
       assert.equal(1, gateway:metrics("moongate_tls_handshakes_total", failed))
       local attacks = floods.run(gateway, attack)
@@ -163,7 +154,7 @@ describe("with more connections than allowed, the gateway", function()
       return gateway:metrics("moongate_connections", { state = "open" }) >= 20
     end, "twenty connections")
     local one = gateway:connect()
-    assert.is_nil((one:read()))
+    assert.equal("", read_to_end(one))
     assert.equal("max-worker-connections", gateway:wait_log("limit_exceeded").limit)
     assert.equal(1, floods.count(gateway, "max-worker-connections"))
     conns[1]:write("Host: a\r\n\r\n")

@@ -10,7 +10,7 @@ local mg = require("moongate")
 local M = {}
 
 local BOUND = 24 * 1048576
-local ANSWER_S = 1
+local ANSWER_S = 2
 
 --- How long an answer may take, in seconds. Under a sanitizer all is slower.
 ---@return number

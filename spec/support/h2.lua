@@ -326,11 +326,15 @@ function Connection:next()
   return frame
 end
 
---- Reads to the end of the connection; the name of the GOAWAY's code, if one came.
+--- Reads to the end of the connection; the name of the GOAWAY's code, if one came. Raises when the
+--- connection does not end in the time that a spec waits.
 ---@return string?
 function Connection:read_to_end()
   while self:next() do
     self.seen = (self.seen or 0) + 1
+  end
+  if not self.over then
+    error("the connection goes on", 2)
   end
   return self.goaway and self.goaway.error
 end
