@@ -211,14 +211,18 @@ describe("under mutated requests and answers", function()
     app:answer(nil)
     app.eager = false
     app:drop_connections()
-    local client = gateway:client()
-    assert.are.equal(200, client:get("/").status)
+    -- Its timeouts are short: a client that is held up is too late, and asks again.
+    t.wait_until(function()
+      local response = gateway:client():request({ method = "GET", path = "/" })
+      return response and response.status == 200
+    end, "an answer")
     assert.is_true(count > 100, count .. " connections")
     if memory.is_measurable() then
       assert.is_true(memory.resident(gateway) - resident < 64 * 1048576)
     end
     t.wait_until(function()
-      return gateway:metrics("moongate_requests_in_flight") == 0
+      local read, in_flight = pcall(gateway.metrics, gateway, "moongate_requests_in_flight")
+      return read and in_flight == 0
     end, "all requests to end")
     gateway:stop()
   end)

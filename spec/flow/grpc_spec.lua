@@ -49,7 +49,7 @@ describe("to clients of gRPC, the gateway", function()
       manifests = manifests.join(manifests.CLASS, manifests.service("empty", {}),
         manifests.ingress("empty", { host = "empty.test", service = "empty", annotations = {
           ["nginx.ingress.kubernetes.io/backend-protocol"] = "GRPC" } })),
-      settings = { ["proxy-read-timeout"] = "700ms", ["client-body-timeout"] = "1s" },
+      settings = { ["proxy-read-timeout"] = "2s", ["client-body-timeout"] = "1s" },
     })
     app = h2_upstream.new()
     gateway.upstreams.app = app
@@ -217,17 +217,17 @@ describe("to clients of gRPC, the gateway", function()
   end)
 
   it("leaves a call alone whose answer has begun", function()
-    app:answer({ chunks = { "a", "b", "c" }, pause = "150ms",
+    app:answer({ chunks = { "a", "b", "c" }, pause = "500ms",
       headers = { ["content-type"] = "application/grpc" }, trailers = { ["grpc-status"] = "0" } })
-    local response = call({ headers = { ["grpc-timeout"] = "200m" } })
+    local response = call({ headers = { ["grpc-timeout"] = "1S" } })
     assert.equal("abc", response.body)
     assert.equal("0", response.trailers["grpc-status"])
   end)
 
   it("counts all attempts of a call against its timeout", function()
-    -- Of three tries the last would begin after 300 ms.
-    app:answer({ status = 503, delay = "150ms" })
-    is_error(4, call({ host = "tries.test", headers = { ["grpc-timeout"] = "200m" } }))
+    -- Of three tries the last would begin after two seconds.
+    app:answer({ status = 503, delay = 1 })
+    is_error(4, call({ host = "tries.test", headers = { ["grpc-timeout"] = "1500m" } }))
     assert.equal(2, #app.requests)
     assert.equal(503, call({ host = "tries.test" }).status)
     assert.equal(5, #app.requests)
@@ -314,7 +314,7 @@ describe("a gRPC health check", function()
   local function start(grpc, say)
     gateway = t.gateway({ scripts = ([[
       require("moongate").route { path = "/", to = "grpc://127.0.0.1:${app.port}", name = "app",
-        health = { grpc = %s, interval = "100ms", timeout = "200ms", healthy = 1, unhealthy = 2 } }
+        health = { grpc = %s, interval = "100ms", timeout = "1s", healthy = 1, unhealthy = 2 } }
     ]]):format(grpc) })
     app = h2_upstream.new(function(request)
       if request.path ~= "/grpc.health.v1.Health/Check" then

@@ -43,7 +43,7 @@ describe("under a flood, HTTP/1.1 of the gateway", function()
     gateway = t.gateway({
       upstreams = { app = true },
       settings = { ["access-log-path"] = "/dev/null",
-        [limit] = limit:find("timeout", 1, true) and "400ms" or nil },
+        [limit] = limit:find("timeout", 1, true) and "1s" or nil },
       scripts = [[
         require("moongate").route({ to = "${app}", settings = { body_limit_bytes = 1000000 } })
       ]],
@@ -62,7 +62,7 @@ describe("under a flood, HTTP/1.1 of the gateway", function()
     local conn = gateway:connect()
     conn:write(case.bytes)
     if case.mute then
-      mg.task.sleep("600ms")
+      mg.task.sleep("1500ms")
     else
       read_to_end(conn)
     end

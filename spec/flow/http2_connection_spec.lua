@@ -208,11 +208,11 @@ describe("a connection of HTTP/2", function()
   -- --- streams among themselves ----------------------------------------------------------
 
   it("goes on where one of its bodies does not come", function()
-    start({ ["client-body-timeout"] = "300ms", ["keep-alive-requests"] = 1000000 })
+    start({ ["client-body-timeout"] = "1s", ["keep-alive-requests"] = 1000000 })
     local conn = h2.connect(gateway)
     local id = conn:request({ method = "POST", open = true })
     conn:send_body(id, "half")
-    local till = mg.time.monotonic() + 1
+    local till = mg.time.monotonic() + state.patience()
     local response
     while not response do
       assert.is_true(mg.time.monotonic() < till)
@@ -238,7 +238,7 @@ describe("a connection of HTTP/2", function()
     conn:send(h2.WINDOW_UPDATE, 0, 0, h2.u32(MIB))
     local id = conn:request({ path = "/large" })
     local response = conn:stream(id)
-    local till = mg.time.monotonic() + 1.5
+    local till = mg.time.monotonic() + state.patience()
     while not response.error do
       assert.is_true(mg.time.monotonic() < till)
       assert.equal("ok", conn:exchange({}).body)
@@ -256,7 +256,7 @@ describe("a connection of HTTP/2", function()
   end)
 
   it("waits for an answer that is taken slowly and yet goes on", function()
-    start({ ["client-send-timeout"] = "300ms" })
+    start({ ["client-send-timeout"] = "1s" })
     app:answer(("x"):rep(20000))
     local conn = h2.connect(gateway, { manual = true,
       settings = { { h2.INITIAL_WINDOW_SIZE, 1000 } } })
@@ -264,7 +264,7 @@ describe("a connection of HTTP/2", function()
     local response = conn:stream(id)
     local writer = mg.task.spawn(function()
       for _ = 1, 19 do
-        mg.task.sleep("50ms")
+        mg.task.sleep("100ms")
         conn:send(h2.WINDOW_UPDATE, 0, id, h2.u32(1000))
       end
     end)

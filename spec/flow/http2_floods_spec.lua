@@ -255,7 +255,7 @@ describe("with slow clients, HTTP/2 of the gateway", function()
   end)
 
   local function limited(limit)
-    gateway = new_gateway({ [limit] = "400ms", ["keep-alive"] = "2s" })
+    gateway = new_gateway({ [limit] = "1s", ["keep-alive"] = "2s" })
   end
 
   local function begin(case)
@@ -282,7 +282,7 @@ describe("with slow clients, HTTP/2 of the gateway", function()
       conn:close()
       floods.run(gateway, function()
         local one = begin(case)
-        mg.task.sleep("600ms")
+        mg.task.sleep("1500ms")
         one:close()
       end, { lanes = case.limit == "client-send-timeout" and 25 or 50 })
     end)

@@ -209,8 +209,8 @@ describe("a connection to a backend over HTTP/2", function()
   end)
 
   it("that says nothing is asked by PING, and dead without an answer", function()
-    start(nil, { ["upstream-ping-interval"] = "200ms", ["upstream-ping-timeout"] = "300ms" })
-    app:answer({ delay = "1s", body = "late" })
+    start(nil, { ["upstream-ping-interval"] = "200ms", ["upstream-ping-timeout"] = "1s" })
+    app:answer({ delay = "2s", body = "late" })
     assert.equal("late", gateway:client():get("/").body) -- its PINGs were answered
     app:answer(function(_, conn)
       conn.manual = conn.number == 1

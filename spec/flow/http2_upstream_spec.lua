@@ -29,7 +29,7 @@ describe("a backend that speaks HTTP/2", function()
   setup(function()
     gateway = t.gateway({
       scripts = SCRIPT,
-      settings = { ["proxy-read-timeout"] = "700ms", ["proxy-send-timeout"] = "700ms" },
+      settings = { ["proxy-read-timeout"] = "2s", ["proxy-send-timeout"] = "2s" },
     })
     app = h2_upstream.new(nil, { settings = { { h2.ENABLE_CONNECT_PROTOCOL, 1 } } })
     gateway.upstreams.app = app
@@ -339,7 +339,7 @@ describe("a backend that speaks HTTP/2", function()
   it("has its time to answer, and no more", function()
     app:answer({ hold = true })
     assert.equal(504, client:get("/").status)
-    app:answer({ chunks = { "a", "b", "c" }, pause = "400ms" })
+    app:answer({ chunks = { "a", "b", "c" }, pause = "800ms" })
     assert.equal("abc", client:get("/").body)
     app:answer({ raw = function(conn, request)
       conn:send_fields(request.id, { { ":status", "200" } })

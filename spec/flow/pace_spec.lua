@@ -16,7 +16,7 @@ describe("where one side is ahead of the other", function()
   setup(function()
     gateway = t.gateway({
       upstreams = { app = true, other = true },
-      settings = { ["proxy-body-size"] = 0, ["keep-alive"] = "300ms" },
+      settings = { ["proxy-body-size"] = 0, ["keep-alive"] = "1s" },
       scripts = [[
         local mg = require("moongate")
         mg.route({ path = "/", to = "${app}" })

@@ -2,6 +2,7 @@
 --
 -- What a proxy owes its two sides, seen from both: the shipped binary between scripted ones.
 local mg = require("moongate")
+local nobody = require("spec.support.nobody")
 local t = require("moongate.test")
 local websocket = require("spec.support.websocket")
 
@@ -261,14 +262,13 @@ describe("a route", function()
   end)
 
   it("answers 404 without a match, 502 when nobody listens, 504 when nobody answers", function()
-    local gone = t.upstream()
-    local refused = gone:url()
-    gone:close()
+    local refused = "http://127.0.0.1:" .. nobody.port()
     local client = start({
       upstreams = { slow = { hold = true } },
       settings = { hsts = false },
       scripts = ([[
         local mg = require("moongate")
+local nobody = require("spec.support.nobody")
         mg.route({ host = "a.test", path = "/refused", to = %q })
         local settings = { read_timeout_ms = 150, tries = 1 }
         mg.route({ host = "a.test", path = "/slow", to = "${slow}", settings = settings })
@@ -284,13 +284,12 @@ describe("a route", function()
   end)
 
   it("tries another endpoint when one refuses", function()
-    local gone = t.upstream()
-    local refused = gone:url()
-    gone:close()
+    local refused = "http://127.0.0.1:" .. nobody.port()
     local client = start({
       upstreams = { good = { body = "from the good one" } },
       scripts = ([[
         local mg = require("moongate")
+local nobody = require("spec.support.nobody")
         mg.route({ host = "a.test", path = "/", to = { %q, "${good}" } })
       ]]):format(refused),
     })
@@ -305,6 +304,7 @@ describe("a route", function()
       upstreams = { bad = { reset = true }, good = { body = "from the good one" } },
       scripts = [[
         local mg = require("moongate")
+local nobody = require("spec.support.nobody")
         mg.route({ host = "a.test", path = "/", to = { "${bad}", "${good}" } })
       ]],
     })

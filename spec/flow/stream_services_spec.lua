@@ -347,7 +347,7 @@ describe("a TCP service", function()
   end)
 
   it("has no port while somebody else has it, and others have theirs", function()
-    local taken = assert(mg.tcp.listen("127.0.0.1:0"))
+    local taken = assert(mg.tcp.listen("127.0.0.1:" .. udp.free_port()))
     gateway = streams.gateway({ manifests.service("web", { says("here") }) },
       { [port] = "default/web:80", [taken.port] = "default/web:80" }):start()
     assert.equal("here", ask("?"))

@@ -46,7 +46,7 @@ describe("under a flood, the TLS port of the gateway", function()
   local function start(timeout)
     gateway = t.gateway({
       upstreams = { app = true },
-      settings = { ["tls-handshake-timeout"] = timeout, ["client-header-timeout"] = "400ms",
+      settings = { ["tls-handshake-timeout"] = timeout, ["client-header-timeout"] = "2s",
         ["access-log-path"] = "/dev/null" },
       scripts = 'require("moongate").route({ to = "${app}" })\n',
     }):start()
@@ -68,7 +68,7 @@ describe("under a flood, the TLS port of the gateway", function()
     ["a ClientHello alone"] = function() return hello end,
   }) do
     it(("ends connections on which %s comes"):format(what), function()
-      start("400ms")
+      start("1s")
       local conn = connect()
       conn:write(bytes())
       read_to_end(conn)
@@ -87,7 +87,7 @@ describe("under a flood, the TLS port of the gateway", function()
   end
 
   it("ends a connection whose ClientHello comes byte by byte", function()
-    start("400ms")
+    start("1s")
     local conn, sent = connect(), 0
     local writer = mg.task.spawn(function()
       while sent < #hello and conn:write(hello:sub(sent + 1, sent + 1)) do

@@ -141,7 +141,7 @@ describe("while a script does not come back", function()
     local client = gateway:client()
     local hung = client:raw()
     hung:write("GET /access/catch HTTP/1.1\r\nHost: a\r\n\r\n")
-    -- Connections are spread over both: those that are answered while it runs are with the other one.
+    -- Connections are spread over both: who is answered while it runs is with the other one.
     local served, tasks = 0, {}
     for i = 1, 8 do
       tasks[i] = mg.task.spawn(function()
