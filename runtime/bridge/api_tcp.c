@@ -202,7 +202,7 @@ static void release(struct socket *socket, int gently)
     free_socket(socket);
   } else if (!socket->stream) {
     free_socket(socket);
-  } else if (gently && !socket->shut) {
+  } else if (gently) {
     deadline_set(&socket->vm->loop->deadlines, &socket->deadline, FINISH_MS);
     stream_finish(socket->stream);
   } else {
@@ -258,7 +258,10 @@ static void on_end(struct stream *stream, int err)
 
 static void on_drained(struct stream *stream)
 {
-  wake(of(stream)->writer, 0);
+  struct socket *socket = of(stream);
+  if (socket->shut)
+    stream_linger(stream);
+  wake(socket->writer, 0);
 }
 
 static void on_closed(struct stream *stream)
@@ -486,8 +489,8 @@ int32_t mg_tcp_shutdown(struct mg_vm *vm, const struct mg_handle *handle)
   if (!socket || socket->listener)
     return ERR_STALE;
   socket->shut = 1;
-  if (socket->stream)
-    stream_linger(socket->stream);
+  if (socket->stream && stream_queued(socket->stream) == 0)
+    stream_linger(socket->stream); /* else on_drained does, which a writer may wait for */
   return 0;
 }
 

@@ -276,14 +276,20 @@ size_t stream_unsent(const struct stream *stream)
 
 void stream_finish(struct stream *stream)
 {
-  if (stream->state == STREAM_CLOSING || stream->finishing)
+  if (stream->state == STREAM_CLOSING || (stream->finishing && !stream->lingering))
     return;
   if (stream->state == STREAM_CONNECTING) {
     stream_close(stream);
     return;
   }
-  stream->finishing = 1;
   stream_read(stream, 0);
+  if (stream->lingering) {
+    stream->lingering = 0; /* on_written closes */
+    if (!stream->flying)
+      stream_close(stream);
+    return;
+  }
+  stream->finishing = 1;
   if (!stream->flying)
     start_shutdown(stream);
 }

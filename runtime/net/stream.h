@@ -100,7 +100,7 @@ MG_MUST_USE int stream_write_raw(struct stream *stream, const uv_buf_t *bufs, un
 size_t stream_queued(const struct stream *stream);
 /* The same to the byte, where stream_queued counts a write under way as a whole. */
 size_t stream_unsent(const struct stream *stream);
-/* Writes what is queued, sends FIN, then closes. */
+/* Writes what is queued, sends FIN, then closes; also one that lingers. */
 void stream_finish(struct stream *stream);
 /* As stream_finish, but reads on, so that unread bytes do not turn FIN into RST (RFC 9112 9.6). The
  * owner drops what comes and closes on on_end or on its deadline. */

@@ -10,6 +10,10 @@
 #include "base/err.h"
 #include "http/h1/writer.h"
 
+enum {
+  END_MS = 1000 /* to hear what the upstream has said before it stopped to read */
+};
+
 enum client_state {
   ACTIVE,
   IDLE,
@@ -38,10 +42,6 @@ static void arm(struct h1_client *client, uint64_t in_ms)
 {
   deadline_set(&client->conn.loop->deadlines, &client->deadline, in_ms);
 }
-
-enum {
-  END_MS = 1000 /* to hear what the upstream has said before it stopped to read */
-};
 
 /* While an exchange has it: the upstream is late when it does not take the request, or does not answer
  * a whole one although somebody reads. */

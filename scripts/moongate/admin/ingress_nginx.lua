@@ -10,6 +10,7 @@ local model = require("moongate.control.model")
 local pages = require("moongate.admin.page")
 local version = require("moongate.version")
 local vm = require("moongate.api.vm")
+local worker_stats = require("moongate.admin.worker_stats")
 
 local M = {}
 
@@ -264,15 +265,10 @@ end
 
 -- Of all workers, by name; with labels where those tell lines apart.
 local function read_workers()
-  local found, position = {}, 0
-  while C.mg_stat_at(position, stat) == 1 do
-    local sum = 0
-    for i = 0, C.mg_worker_count(vm) - 1 do
-      sum = sum + C.mg_worker_stat(vm, i, position)
-    end
-    local name = ffi.string(stat.name)
+  local found = {}
+  for _, counted, sum in worker_stats.each() do
+    local name = ffi.string(counted.name)
     found[name] = (found[name] or 0) + sum
-    position = position + 1
   end
   return found
 end

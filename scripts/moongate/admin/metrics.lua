@@ -9,6 +9,7 @@ local ingress_nginx = require("moongate.admin.ingress_nginx")
 local pages = require("moongate.admin.page")
 local process = require("moongate.control.process")
 local vm = require("moongate.api.vm")
+local worker_stats = require("moongate.admin.worker_stats")
 
 local M = {}
 
@@ -24,42 +25,33 @@ end
 
 -- --- workers -----------------------------------------------------------------
 
-local function sum_of(position)
-  local sum = 0
-  for i = 0, C.mg_worker_count(vm) - 1 do
-    sum = sum + C.mg_worker_stat(vm, i, position)
-  end
-  return sum
-end
-
-local function labels_of()
-  local label, value = text_of(stat.label), text_of(stat.label_value)
+local function labels_of(counted)
+  local label, value = text_of(counted.label), text_of(counted.label_value)
   return value and ('%s="%s"'):format(label, value) or label
 end
 
 -- Buckets come one by one, the page has each hold those before it.
-local function add_histogram(page, name, position, state)
-  if stat.kind == BUCKET then
-    state.total = (state.name == name and state.total or 0) + sum_of(position)
+local function add_histogram(page, name, counted, sum, state)
+  if counted.kind == BUCKET then
+    state.total = (state.name == name and state.total or 0) + sum
     state.name = name
-    page:value(name .. "_bucket", labels_of(), state.total)
+    page:value(name .. "_bucket", labels_of(counted), state.total)
   else
-    page:value(name .. "_sum", "", sum_of(position))
+    page:value(name .. "_sum", "", sum)
     page:value(name .. "_count", "", state.total)
   end
 end
 
 local function add_workers(page)
-  local position, histogram = 0, {}
-  while C.mg_stat_at(position, stat) == 1 do
-    local name = PREFIX .. text_of(stat.name)
-    page:head(name, TYPES[stat.kind], text_of(stat.help))
-    if stat.kind == BUCKET or stat.kind == SUM then
-      add_histogram(page, name, position, histogram)
+  local histogram = {}
+  for _, counted, sum in worker_stats.each() do
+    local name = PREFIX .. text_of(counted.name)
+    page:head(name, TYPES[counted.kind], text_of(counted.help))
+    if counted.kind == BUCKET or counted.kind == SUM then
+      add_histogram(page, name, counted, sum, histogram)
     else
-      page:value(name, labels_of(), sum_of(position))
+      page:value(name, labels_of(counted), sum)
     end
-    position = position + 1
   end
 end
 

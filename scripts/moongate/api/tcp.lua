@@ -216,7 +216,7 @@ function Connection:write(data)
   return true
 end
 
---- Ends our side; reading goes on.
+--- Ends our side behind what has been written; reading goes on.
 function Connection:shutdown()
   C.mg_tcp_shutdown(vm, self.handle)
 end

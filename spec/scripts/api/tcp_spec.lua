@@ -105,6 +105,37 @@ describe("mg.tcp", function()
     assert.are.equal(size, total)
   end)
 
+  for what, finish in pairs({
+    ["is shut down by another task"] = function(client, writer)
+      client:shutdown()
+      mg.task.join(writer)
+    end,
+    ["is shut down and closed"] = function(client)
+      client:shutdown()
+      client:close()
+    end,
+  }) do
+    it("sends all of it when it " .. what .. " that is still writing", function()
+      local client, server = pair({ timeout = "5s" })
+      local size, result = 8 * 1048576, nil
+      local writer = mg.task.spawn(function()
+        result = { client:write(("0123456789abcdef"):rep(size / 16)) }
+      end)
+      settle()
+      local finisher = mg.task.spawn(finish, client, writer)
+      settle()
+      local total = 0
+      local data = server:read()
+      while data do
+        total = total + #data
+        data = server:read()
+      end
+      mg.task.join({ writer, finisher })
+      assert.are.equal(size, total)
+      assert.truthy(result[1] or result[3] == "ecanceled", result[3])
+    end)
+  end
+
   it("makes what was closed stale", function()
     local client = pair()
     client:close()
