@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include <mbedtls/platform_util.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 
@@ -131,24 +132,46 @@ static int weierstrass(const EC_GROUP *group, mbedtls_ecp_group *grp, mbedtls_ec
   return err;
 }
 
-/* Writes the 32 bytes of secret times point (NULL: the generator). */
-static bool x25519_bytes(const unsigned char *secret, const unsigned char *point,
+/* libcrypto works a key's public half out with a multiplication of its own, unless it is told: here
+ * nobody asks for it, and the peer's stands in its place. */
+static EVP_PKEY *x25519_key(const unsigned char *secret, const unsigned char *point)
+{
+  OSSL_PARAM halves[] = {
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)secret, X25519_BYTES),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, X25519_BYTES),
+    OSSL_PARAM_END,
+  };
+  EVP_PKEY *key = NULL;
+  EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_X25519, NULL);
+  if (ctx && EVP_PKEY_fromdata_init(ctx) == 1)
+    (void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, halves);
+  EVP_PKEY_CTX_free(ctx);
+  return key;
+}
+
+/* Both write 32 bytes: of the secret times the generator, and times a point. */
+
+static bool x25519_base(const unsigned char *secret, unsigned char *product)
+{
+  size_t length = X25519_BYTES;
+  EVP_PKEY *own = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_BYTES);
+  bool ok = own && EVP_PKEY_get_raw_public_key(own, product, &length) == 1;
+  EVP_PKEY_free(own);
+  return ok && length == X25519_BYTES;
+}
+
+static bool x25519_point(const unsigned char *secret, const unsigned char *point,
                          unsigned char *product)
 {
   size_t length = X25519_BYTES;
-  bool ok = false;
-  EVP_PKEY *own = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_BYTES);
-  if (own && !point) {
-    ok = EVP_PKEY_get_raw_public_key(own, product, &length) == 1;
-  } else if (own) {
-    EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, point, X25519_BYTES);
-    EVP_PKEY_CTX *derive = EVP_PKEY_CTX_new(own, NULL);
-    ok = theirs && derive && EVP_PKEY_derive_init(derive) == 1 &&
-         EVP_PKEY_derive_set_peer(derive, theirs) == 1 &&
-         EVP_PKEY_derive(derive, product, &length) == 1;
-    EVP_PKEY_CTX_free(derive);
-    EVP_PKEY_free(theirs);
-  }
+  EVP_PKEY *own = x25519_key(secret, point);
+  EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, point, X25519_BYTES);
+  EVP_PKEY_CTX *derive = own ? EVP_PKEY_CTX_new(own, NULL) : NULL;
+  bool ok = theirs && derive && EVP_PKEY_derive_init(derive) == 1 &&
+            EVP_PKEY_derive_set_peer(derive, theirs) == 1 &&
+            EVP_PKEY_derive(derive, product, &length) == 1;
+  EVP_PKEY_CTX_free(derive);
+  EVP_PKEY_free(theirs);
   EVP_PKEY_free(own);
   return ok && length == X25519_BYTES;
 }
@@ -168,7 +191,7 @@ static int x25519(mbedtls_ecp_group *grp, mbedtls_ecp_point *R, const mbedtls_mp
     err = mbedtls_mpi_write_binary_le(m, secret, X25519_BYTES);
   if (err == 0)
     err = mbedtls_mpi_write_binary_le(&P->MBEDTLS_PRIVATE(X), point, X25519_BYTES);
-  if (err == 0 && !x25519_bytes(secret, base ? NULL : point, product))
+  if (err == 0 && !(base ? x25519_base(secret, product) : x25519_point(secret, point, product)))
     err = MBEDTLS_ERR_ECP_BAD_INPUT_DATA;
   if (err == 0)
     err = mbedtls_mpi_read_binary_le(&R->MBEDTLS_PRIVATE(X), product, X25519_BYTES);
