@@ -93,6 +93,7 @@ table.sort(names)
 
 describe("hostile texts", function()
   local gateway, backend
+  local copies -- whether the last host has its requests copied
 
   local function answer(request)
     local status = request.target:find("^/deny") and "401 Unauthorized" or "200 OK"
@@ -119,7 +120,7 @@ describe("hostile texts", function()
 
   -- The gateway of Ingresses that are added to these.
   local function start(list, settings)
-    backend = strict_server.new()
+    backend, copies = strict_server.new(), false
     backend.scripted = answer
     settings = settings or {}
     settings["annotations-risk-level"] = "Critical"
@@ -159,9 +160,10 @@ describe("hostile texts", function()
 
   -- What came of requests to a host: answers, and requests at the backend until it is quiet.
   local function exchange(host, tls, path, head)
-    if backend.requests and host:find("mirror", 1, true) then
+    if copies then
       finish_copies()
     end
+    copies = host:find("mirror", 1, true)
     backend:begin()
     local answers = tls and injection.ask_tls(gateway, host)
       or injection.ask(gateway, host, path, head)
