@@ -12,12 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 /* Written by the control thread, read by all. */
 static _Atomic int log_least = LOG_INFO;
 /* A descriptor of our own once there was a file: it is never closed, as others may be writing to it, and
  * is pointed to another file by the kernel. */
 static _Atomic int log_fd = STDERR_FILENO;
 static int log_json = 0; /* written once by log_setup before the threads start */
+
+#define REPLACEMENT "\xef\xbf\xbd"
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", "off" };
 
@@ -35,23 +39,28 @@ static void put_text(struct log_line *line, const char *text)
   put(line, text, strlen(text));
 }
 
-/* Values are escaped as JSON strings in both formats, so that nobody can forge a line. */
+/* Values are escaped as JSON strings in both formats, so that nobody can forge a line. For a byte that is
+ * no UTF-8 U+FFFD stands there (RFC 8259 8.1). */
 static void put_quoted(struct log_line *line, const char *text, size_t text_len)
 {
-  const unsigned char *end = (const unsigned char *)text + text_len;
+  const char *end = text + text_len;
   put(line, "\"", 1);
-  for (const unsigned char *at = (const unsigned char *)text; at < end; at++) {
+  while (text < end) {
     char escape[8];
-    if (*at == '"' || *at == '\\') {
+    uint32_t step = utf8_character(text, (uint32_t)(end - text));
+    if (step == 0) {
+      put_text(line, REPLACEMENT);
+    } else if (*text == '"' || *text == '\\') {
       escape[0] = '\\';
-      escape[1] = (char)*at;
+      escape[1] = *text;
       put(line, escape, 2);
-    } else if (*at < 0x20 || *at == 0x7f) {
-      int len = snprintf(escape, sizeof(escape), "\\u%04x", *at);
+    } else if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+      int len = snprintf(escape, sizeof(escape), "\\u%04x", *text);
       put(line, escape, (size_t)len);
     } else {
-      put(line, (const char *)at, 1);
+      put(line, text, step);
     }
+    text += step ? step : 1;
   }
   put(line, "\"", 1);
 }

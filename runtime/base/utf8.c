@@ -15,9 +15,11 @@ static const struct form {
   { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
 };
 
-/* Bytes of the character at `at`, of which `left` are there; 0: it is none. */
-static uint32_t sequence(const uint8_t *at, uint32_t left)
+uint32_t utf8_character(const char *text, uint32_t left)
 {
+  const uint8_t *at = (const uint8_t *)text;
+  if (left == 0 || *at < 0x80)
+    return left > 0;
   for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
     const struct form *form = &forms[i];
     if (*at < form->first_low || *at > form->first_high)
@@ -35,13 +37,10 @@ static uint32_t sequence(const uint8_t *at, uint32_t left)
 
 int utf8_is_valid(const char *text, uint32_t length)
 {
-  const uint8_t *at = (const uint8_t *)text;
-  const uint8_t *end = at + length;
-  while (at < end) {
-    uint32_t step = *at < 0x80 ? 1 : sequence(at, (uint32_t)(end - at));
+  for (uint32_t at = 0, step; at < length; at += step) {
+    step = utf8_character(text + at, length - at);
     if (step == 0)
       return 0;
-    at += step;
   }
   return 1;
 }

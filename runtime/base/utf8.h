@@ -6,5 +6,7 @@
 #include <stdint.h>
 
 int utf8_is_valid(const char *text, uint32_t length);
+/* Bytes of the character that begins there, of which `left` are there; 0: none does. */
+uint32_t utf8_character(const char *text, uint32_t left);
 
 #endif

@@ -103,8 +103,9 @@ enum mg_json_kind {
   MG_JSON_OBJECT
 };
 struct mg_json;
-/* Null: out of memory. A text that is not JSON gives a document without root and with an error. */
-struct mg_json *mg_json_read(const char *text, uint64_t length);
+/* Null: out of memory. A text that is not JSON gives a document without root and with an error; strings
+ * that are not UTF-8 are taken as they are with any_bytes. */
+struct mg_json *mg_json_read(const char *text, uint64_t length, int32_t any_bytes);
 void mg_json_free(struct mg_json *json);
 const void *mg_json_root(const struct mg_json *json);
 const char *mg_json_error(const struct mg_json *json);

@@ -18,14 +18,15 @@ static const yyjson_val *value_of(const void *node)
   return node;
 }
 
-struct mg_json *mg_json_read(const char *text, uint64_t length)
+struct mg_json *mg_json_read(const char *text, uint64_t length, int32_t any_bytes)
 {
   struct mg_json *json = calloc(1, sizeof(*json));
   if (!json)
     return NULL;
+  yyjson_read_flag flags = any_bytes ? YYJSON_READ_ALLOW_INVALID_UNICODE : 0;
   yyjson_read_err err;
   /* yyjson does not write to the text without YYJSON_READ_INSITU. */
-  json->document = yyjson_read_opts((char *)text, length, 0, NULL, &err);
+  json->document = yyjson_read_opts((char *)text, length, flags, NULL, &err);
   if (!json->document) {
     strncpy(json->error, err.msg, sizeof(json->error) - 1);
     json->at = (uint32_t)err.pos;

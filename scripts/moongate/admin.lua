@@ -42,6 +42,10 @@ pages["/metrics"] = function(ctx)
   ctx:respond(200, metrics.page(gateway), { ["Content-Type"] = METRICS_TYPE })
 end
 
+local function tell(ctx, page)
+  ctx:respond(200, json.encode(page, true), { ["Content-Type"] = "application/json" })
+end
+
 pages["/snapshot"] = function(ctx)
   local summary = gateway and gateway.summary
   if not summary then
@@ -51,7 +55,7 @@ pages["/snapshot"] = function(ctx)
   for key, value in pairs(summary) do
     page[key] = value
   end
-  ctx:respond(200, page)
+  tell(ctx, page)
 end
 
 local function parameters(query)
@@ -82,7 +86,7 @@ pages["/explain"] = function(ctx)
   if not explained then
     ctx:respond(400, err .. "\n")
   end
-  ctx:respond(200, explained)
+  tell(ctx, explained)
 end
 
 local function answer(request, generation)

@@ -29,7 +29,10 @@ local handlers = {}
 --- Builds aside; `init` hooks may wait, so this runs as a task.
 function handlers.build(message)
   task.spawn(function()
-    local made, err = generation.new(message.number, message.files)
+    local ok, made, err = pcall(generation.new, message.number, message.files)
+    if not ok then
+      made, err = nil, made
+    end
     built[message.number] = made
     report({ kind = "built", number = message.number, error = err })
   end)
@@ -68,7 +71,7 @@ end
 
 ---@param text string  JSON
 function M.on_message(text)
-  local message = assert(json.decode(text))
+  local message = assert(json.decode(text, true))
   handlers[message.kind](message)
 end
 

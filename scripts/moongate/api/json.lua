@@ -5,6 +5,7 @@
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
+local utf8 = require("moongate.api.utf8")
 
 local M = {}
 
@@ -81,11 +82,12 @@ end
 
 --- Errors: `invalid` with the offset in bytes.
 ---@param source string
+---@param any_bytes boolean?  takes strings that are not UTF-8 as they are, which `encode` writes so
 ---@return any value
 ---@return string? err
 ---@return "invalid"? code
-function M.decode(source)
-  local json = C.mg_json_read(source, #source)
+function M.decode(source, any_bytes)
+  local json = C.mg_json_read(source, #source, any_bytes and 1 or 0)
   if json == nil then
     return nil, "out of memory", "invalid"
   end
@@ -190,14 +192,16 @@ end
 --- Keys are sorted, so that equal values give equal text. A table with elements 1..n is an array,
 --- any other an object. Misuse (a function, a cycle, NaN) is an error.
 ---@param value any
+---@param clean boolean?  U+FFFD for what is not UTF-8 (RFC 8259 8.1); else bytes stay as they are
 ---@return string
-function M.encode(value)
+function M.encode(value, clean)
   local out = {}
   local ok, err = pcall(put, out, value, 1)
   if not ok then
     error("json.encode: " .. err, 2)
   end
-  return table.concat(out)
+  local source = table.concat(out)
+  return clean and utf8.clean(source, utf8.REPLACEMENT) or source
 end
 
 return M

@@ -74,7 +74,7 @@ local function as_json(judged, faults)
     services = summary.services,
     ports = #(judged.model.ports or {}),
     faults = json.array(report.sorted(faults)),
-  }) .. "\n"
+  }, true) .. "\n"
 end
 
 local function read(values, paths)

@@ -147,7 +147,7 @@ function M.run(io, ...)
   if not explained then
     return 1, err
   end
-  io.write(values.output == "json" and json.encode(explained) .. "\n"
+  io.write(values.output == "json" and json.encode(explained, true) .. "\n"
     or explain_text.of(explained))
   return 0
 end

@@ -93,7 +93,7 @@ local function as_json(report)
     counts = report.counts,
     objects = json.array(groups),
     others = json.array(report.others),
-  }) .. "\n"
+  }, true) .. "\n"
 end
 
 local function write_files(path, made)

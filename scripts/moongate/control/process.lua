@@ -89,7 +89,7 @@ end
 
 ---@param text string  JSON of a worker
 function M.on_message(text)
-  local message = assert(json.decode(text))
+  local message = assert(json.decode(text, true))
   if message.kind == "built" and message.number == state.generation then
     table.insert(state.answers, message)
     wake_waiters()

@@ -83,7 +83,7 @@ end
 local function new_balances()
   return balance.new({
     decode = function(text)
-      return assert(json.decode(text))
+      return assert(json.decode(text, true))
     end,
     now = function()
       return C.mg_time_monotonic()
@@ -112,7 +112,7 @@ local function describe_service(out, subject, id, request, generation)
   if not service then
     return
   end
-  local rest = json.decode(reader.service_rest(service)) or {}
+  local rest = json.decode(reader.service_rest(service), true) or {}
   local service_name = reader.text(service, service.name)
   local list, unhealthy = json.array({}), {}
   for i, endpoint in ipairs(reader.endpoints(service)) do
@@ -165,7 +165,7 @@ end
 
 local function decode_sources(explained)
   for _, candidate in ipairs(explained.candidates) do
-    candidate.source = candidate.source and json.decode(candidate.source) or nil
+    candidate.source = candidate.source and json.decode(candidate.source, true) or nil
   end
 end
 
@@ -192,7 +192,7 @@ local function describe_route(out, subject, request, generation)
   end
   found = ffi.cast(ROUTE, found)
   local text = reader.plans(function(text)
-    return assert(json.decode(text))
+    return assert(json.decode(text, true))
   end):get(subject.snapshot, found.plan)
   describe_plan(out, text, subject.plugins)
   describe_service(out, subject, found.service, request, generation)

@@ -32,7 +32,7 @@ M.worker_view = {}
 -- A plan is made once, so its fault is one line in the log of this worker.
 local function decode(defined)
   return function(text)
-    local made = plan.new(assert(json.decode(text)), defined)
+    local made = plan.new(assert(json.decode(text, true)), defined)
     if made.fault then
       log.error("plan_rejected", { error = made.fault, hint = "its routes answer 503" })
     end

@@ -31,7 +31,7 @@ local NUMBERS = { "number", "plain_number" }
 
 local balancers = balance.new({
   decode = function(text)
-    return assert(json.decode(text))
+    return assert(json.decode(text, true))
   end,
   now = function()
     return C.mg_time_monotonic()

@@ -71,6 +71,8 @@ function M.count(text)
   return value, err
 end
 
+-- Times are kept in 32 bits: one of more than 24 days never ends.
+local LONGEST_MS = 2 ^ 31 - 1
 local TIME_MS = { [""] = 1000, s = 1000, ms = 1, m = 60000, h = 3600000, d = 86400000 }
 
 --- A time, in milliseconds: `4` and `4s` are 4000, `250ms` is 250. Parts add up: `1m30s`.
@@ -84,9 +86,10 @@ function M.time(text)
     end
     total, rest = total + tonumber(number) * scale, more
   until rest == ""
-  return math.floor(total + 0.5)
+  return math.min(math.floor(total + 0.5), LONGEST_MS)
 end
 
+local LARGEST, LARGEST_BUFFER = 2 ^ 53, 2 ^ 30
 local SIZE = { [""] = 1, k = 1024, m = 1024 ^ 2, g = 1024 ^ 3 }
 
 --- A size in bytes: `8k`, `1m`; 1024 and not 1000.
@@ -95,8 +98,19 @@ function M.size(text)
   local scale = number and SIZE[unit:lower()]
   if not scale then
     return nil, "must be a size such as 4096, 8k or 1m"
+  elseif tonumber(number) * scale >= LARGEST then
+    return nil, "must be less than 2^53 bytes"
   end
   return tonumber(number) * scale
+end
+
+--- A size of something that is kept in memory, in bytes.
+function M.buffer_size(text)
+  local value, err = M.size(text)
+  if value and value > LARGEST_BUFFER then
+    return nil, "must be at most 1g"
+  end
+  return value, err
 end
 
 --- A window of HTTP/2 (RFC 9113 6.9), in bytes.
@@ -111,9 +125,12 @@ end
 --- Number and size of buffers, `4 8k`: { number =, size = }; the size in bytes.
 function M.buffers(text)
   local number, size = text:match("^%s*(%d+)%s+(%d+%a?)%s*$")
-  local bytes = size and M.size(size)
+  local bytes, err = nil, 'must be a number and a size such as "4 8k"'
+  if size then
+    bytes, err = M.buffer_size(size)
+  end
   if not bytes then
-    return nil, 'must be a number and a size such as "4 8k"'
+    return nil, err
   end
   return { number = tonumber(number), size = bytes }
 end

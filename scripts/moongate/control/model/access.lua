@@ -5,11 +5,13 @@ local values = require("moongate.settings.values")
 
 local M = {}
 
-local LISTS = { ["whitelist-source-range"] = "255.255.255.255", -- nobody, where nothing is left
+local NOBODY = "255.255.255.255"
+-- What stands for a list of which no entry is right.
+local LISTS = { ["whitelist-source-range"] = NOBODY, ["proxy-real-ip-cidr"] = NOBODY,
   ["denylist-source-range"] = "", ["block-cidrs"] = "" }
 
 --- What holds of a list of the ConfigMap that is wrong: its right entries. Without them all would
---- pass. Nil for any other setting.
+--- pass, or be believed. Nil for any other setting.
 ---@param name string
 ---@param text string
 ---@return string?

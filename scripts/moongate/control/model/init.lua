@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What the stages of the control path have in common: objects with their origin, and faults that
 -- name object, field and position. Comes before source, store, translate and report.
+local utf8 = require("moongate.api.utf8")
+
 local M = {}
 
 ---@class moongate.Object   one Kubernetes object as a source gave it
@@ -84,7 +86,8 @@ function M.shorten(message)
     return message
   end
   local half = MESSAGE_BYTES / 2
-  return message:sub(1, half) .. " … " .. message:sub(-half)
+  return utf8.clean(message:sub(1, half), "", half) .. " … "
+    .. utf8.clean(message:sub(-half), "", half)
 end
 
 --- Adds a fault to a list and returns it.

@@ -37,7 +37,9 @@ local backend = record({
 }, { check = only_service_or_resource })
 
 local function absolute(path)
-  if path.pathType ~= "ImplementationSpecific" and not (path.path or ""):find("^/") then
+  local its = path.path or ""
+  if path.pathType ~= "ImplementationSpecific" and type(its) == "string"
+    and not its:find("^/") then
     return "path", "must begin with '/' when pathType is Exact or Prefix"
   end
 end
@@ -60,7 +62,8 @@ local ingress = record({
   })),
 }, {
   check = function(spec)
-    if not spec.defaultBackend and not (spec.rules and spec.rules[1]) then
+    local rules = spec.rules
+    if not spec.defaultBackend and (not rules or type(rules) == "table" and not rules[1]) then
       return "rules", "an Ingress needs rules or a defaultBackend"
     end
   end,

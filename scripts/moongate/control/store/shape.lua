@@ -6,11 +6,12 @@ local nearest = require("moongate.nearest")
 
 local M = {}
 
+-- Never the value itself, which may be a secret's.
 local function name_of(value)
   if type(value) == "table" then
     return value[1] ~= nil and "a list" or "a mapping"
   end
-  return "the " .. type(value) .. " " .. tostring(value)
+  return "a " .. type(value)
 end
 
 local function scalar(wanted, check, hint)
@@ -96,7 +97,8 @@ local function complain_unknown(fields, path, key, complain)
 end
 
 --- A mapping with known fields. `options.required` lists names; `options.open` permits others;
---- `options.check(value)` returns a field's name and what is wrong, for rules across fields.
+--- `options.check(value)` returns a field's name and what is wrong, for rules across fields,
+--- each of which may be of any type.
 function M.record(fields, options)
   options = options or {}
   return function(value, path, complain)

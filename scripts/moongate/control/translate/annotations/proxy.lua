@@ -27,7 +27,7 @@ return {
   set("proxy-next-upstream-timeout", "seconds", "Low", "no new try after that"),
   set("proxy-request-buffering", "switch", "Low", "whole body first, then the backend"),
   set("proxy-buffering", "switch", "Low", "buffer responses"),
-  set("proxy-buffer-size", "size", "Low", "largest head of a response"),
+  set("proxy-buffer-size", "buffer_size", "Low", "largest head of a response"),
   set("proxy-buffers-number", "count", "Low", "memory only", "none"),
   set("proxy-busy-buffers-size", "size", "Low", "memory only", "none"),
   set("proxy-max-temp-file-size", "size", "Low", "nothing goes to disk", "none"),

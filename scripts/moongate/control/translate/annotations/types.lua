@@ -13,6 +13,7 @@ M.switch = values.switch
 M.int = values.int
 M.count = values.count
 M.size = values.size
+M.buffer_size = values.buffer_size
 M.list = values.list
 M.words = values.words
 M.networks = values.networks
