@@ -18,10 +18,14 @@ local ANSWER, GO_ON = 2, 0
 local METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 local gateway
+local is_public = false
 
---- Begins to answer for `served`, a moongate.control.gateway.
-function M.serve(served)
-  gateway = served
+--- Begins to answer for `served`, a moongate.control.gateway. `probes_only`: nothing of its
+--- configuration, as anybody may ask.
+---@param served table
+---@param probes_only boolean?
+function M.serve(served, probes_only)
+  gateway, is_public = served, probes_only
 end
 
 local pages = {}
@@ -89,11 +93,15 @@ pages["/explain"] = function(ctx)
   tell(ctx, explained)
 end
 
+local TOLD = { ["/snapshot"] = true, ["/explain"] = true }
+
 local function answer(request, generation)
   local ctx = ctx_object.new(request, generation)
   local page = pages[ctx.request.path]
   if not page then
     ctx:respond(404, "there are /healthz, /readyz, /metrics, /snapshot and /explain\n")
+  elseif is_public and TOLD[ctx.request.path] then
+    ctx:respond(404, "the port of --healthz-port does not tell of the configuration; use --admin\n")
   end
   page(ctx)
 end

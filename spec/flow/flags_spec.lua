@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Flags of the ingress-nginx controller that say where to listen, and how to stop.
+local arguments = require("moongate.command.arguments")
 local flags = require("moongate.command.flags")
 
 local function apply(values)
@@ -12,6 +13,8 @@ end
 describe("flags of ingress-nginx", function()
   it("say where the admin listener is", function()
     assert.equal(":10255", apply({ ["healthz-port"] = "10255" }).admin)
+    assert.is_true(apply({ ["healthz-port"] = "10255" }).probes_only)
+    assert.is_nil(apply({ admin = ":1", ["healthz-port"] = "10255" }).probes_only)
   end)
 
   it("say nothing where they are not given", function()
@@ -32,6 +35,28 @@ describe("flags of ingress-nginx", function()
       settings = { ["shutdown-grace-period"] = "9s" } })
     assert.equal("off", values.admin)
     assert.equal("9s", values.settings["shutdown-grace-period"])
+  end)
+
+  local function parse(...)
+    local parsed, err = arguments.parse({ ... }, flags.options, flags.ALIASES)
+    return parsed and parsed.values, err
+  end
+
+  it("are as Go reads them", function()
+    local values = parse("--watch-ingress-without-class=True", "--enable-metrics=f", "-v=2",
+      "--deep-inspect", "--logtostderr", "--dynamic-configuration-retries", "15")
+    assert.same({ true, false, "2", true, true, "15" }, { values["watch-ingress-without-class"],
+      values["enable-metrics"], values.v, values["deep-inspect"], values.logtostderr,
+      values["dynamic-configuration-retries"] })
+    assert.equal("2", parse("-v", "2").v)
+  end)
+
+  it("are refused with a value that none is", function()
+    assert.equal("--enable-metrics must be true or false, not maybe",
+      select(2, parse("--enable-metrics=maybe")))
+    assert.equal("--configmap nope: must be a namespace and a name",
+      (select(2, parse("--configmap=nope")):gsub(";.*", "")))
+    assert.truthy(parse("--default-backend-service", "default/one"))
   end)
 
   it("say how long to pause before draining", function()

@@ -56,6 +56,10 @@ describe("settings", function()
     assert.is_nil((settings.parse("global-auth-cache-duration", "200 5f")))
   end)
 
+  it("takes a time that is too long for one that never ends", function()
+    assert.equal(2147483647, settings.parse("keep-alive", ("9"):rep(320) .. "d"))
+  end)
+
   it("reads number and size of buffers", function()
     local buffers = settings.parse("large-client-header-buffers", "4 8k")
     assert.same({ number = 4, size = 8192 }, buffers)
@@ -76,6 +80,10 @@ describe("settings", function()
     { "limit-conn-zone-variable", "", "invalid" },
     { "limit-conn-zone-variable", "$binary_remote", "invalid" },
     { "forwarded-for-header", "", "invalid" },
+    { "proxy-body-size", ("9"):rep(320) .. "m", "invalid" },
+    { "max-header-size", "8g", "invalid" },
+    { "large-client-header-buffers", "4 99999999999999g", "invalid" },
+    { "hide-headers", "X-A, X B", "invalid" },
     { "forwarded-for-header", "X Y", "invalid" },
     { "forwarded-for-header", ("x"):rep(65), "invalid" },
     { "http-snippet", "x", "refused" },

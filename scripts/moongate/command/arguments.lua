@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Reads the arguments of a command by its declaration: `--name value`, `--name=value`, flags
--- without a value, repeated ones as lists.
+-- Reads the arguments of a command by its declaration: `--name value`, `--name=value`, flags that
+-- may do without a value, repeated ones as lists.
 local nearest = require("moongate.nearest")
+local types = require("moongate.settings.values")
 
 local M = {}
 
@@ -10,6 +11,7 @@ local M = {}
 ---@field kind "value"|"list"|"flag"
 ---@field hint string   what stands for the value in the help
 ---@field doc string
+---@field check (fun(text: string): string?)?  what is wrong with a value
 
 local function unknown(name, options)
   local known = {}
@@ -21,7 +23,10 @@ local function unknown(name, options)
 end
 
 local function store(values, name, option, value)
-  if option.kind == "list" then
+  local wrong = option.check and option.check(value)
+  if wrong then
+    return ("--%s %s: %s"):format(name, value, wrong)
+  elseif option.kind == "list" then
     values[name] = values[name] or {}
     table.insert(values[name], value)
   else
@@ -29,8 +34,36 @@ local function store(values, name, option, value)
   end
 end
 
-local function is_true(text)
-  return text == nil or text == "" or text == "true" or text == "1"
+-- What a flag says, `text` being what stands behind its `=`.
+local function flag_value(name, text)
+  if not text or text == "" then
+    return true
+  end
+  local value, err = types.bool(text)
+  return value, err and ("--%s %s, not %s"):format(name, err, text)
+end
+
+-- Name of an option, and the value behind `=` where there is one.
+local function read_word(word, aliases)
+  local name, value = word:match("^%-%-([^=]+)=?(.*)$")
+  if name then
+    return name, word:find("=", 1, true) and value
+  end
+  local short, text = word:match("^(%-%a)=(.*)$")
+  return aliases[short or word], text
+end
+
+-- Takes the value of an option, which may be the next word; returns what is wrong, or nil and
+-- whether it was.
+local function take(values, name, option, value, following)
+  if option.kind == "flag" then
+    local err
+    values[name], err = flag_value(name, value)
+    return err
+  elseif not value and not following then
+    return ("--%s takes a value: --%s %s"):format(name, name, option.hint)
+  end
+  return store(values, name, option, value or following), not value
 end
 
 --- Errors name the argument. `aliases` maps short options (`-H`) to names.
@@ -43,26 +76,19 @@ function M.parse(arguments, options, aliases)
   local values, rest = {}, {}
   local i = 1
   while i <= #arguments do
-    local word = arguments[i]
-    local name, value = word:match("^%-%-([^=]+)=?(.*)$")
-    name = name or (aliases or {})[word]
-    local inline = word:find("=", 1, true) and word:sub(1, 2) == "--"
-    if not name then
-      rest[#rest + 1] = word
-    else
+    local name, value = read_word(arguments[i], aliases or {})
+    if name then
       local option = options[name]
       if not option then
         return nil, unknown(name, options)
-      elseif option.kind == "flag" then
-        values[name] = is_true(inline and value or nil)
-      elseif inline then
-        store(values, name, option, value)
-      elseif arguments[i + 1] == nil then
-        return nil, ("--%s takes a value: --%s %s"):format(name, name, option.hint)
-      else
-        i = i + 1
-        store(values, name, option, arguments[i])
       end
+      local err, took = take(values, name, option, value, arguments[i + 1])
+      if err then
+        return nil, err
+      end
+      i = i + (took and 1 or 0)
+    else
+      rest[#rest + 1] = arguments[i]
     end
     i = i + 1
   end

@@ -22,7 +22,7 @@ for name, option in pairs(flags.options) do
   M.options[name] = option
 end
 
-local ALIASES = { ["-o"] = "output" }
+local ALIASES = setmetatable({ ["-o"] = "output" }, { __index = flags.ALIASES })
 local FOUND_WANTING = 1
 
 -- Nothing is looked up: whether a name resolves is for the machine that serves.

@@ -31,7 +31,8 @@ for name, option in pairs(flags.options) do
   M.options[name] = option
 end
 
-local ALIASES = { ["-H"] = "header", ["-o"] = "output" }
+local ALIASES =
+  setmetatable({ ["-H"] = "header", ["-o"] = "output" }, { __index = flags.ALIASES })
 
 -- --- of a gateway that runs ----------------------------------------------------
 

@@ -7,8 +7,14 @@ local settings = require("moongate.settings")
 
 local M = {}
 
+local function is_reference(text)
+  return not text:find("^[^/]+/[^/]+$") and "must be a namespace and a name" or nil
+end
+
+local CHECKS = { ["NS/NAME"] = is_reference }
+
 local function value(hint, doc)
-  return { kind = "value", hint = hint, doc = doc }
+  return { kind = "value", hint = hint, doc = doc, check = CHECKS[hint] }
 end
 
 local function flag(doc)
@@ -39,7 +45,16 @@ local WITHOUT_EFFECT = {
     "validating-webhook-certificate",
     "validating-webhook-key",
     "bucket-factor",
+    "dynamic-configuration-retries",
+    "log_backtrace_at",
+    "log_dir",
+    "log_file",
+    "log_file_max_size",
     "max-buckets",
+    "maxmind-retries-count",
+    "maxmind-retries-timeout",
+    "stderrthreshold",
+    "vmodule",
     "internal-logger-address",
     "apiserver-host",
     "certificate-authority",
@@ -52,17 +67,24 @@ local WITHOUT_EFFECT = {
     "disable-full-test",
     "disable-leader-election",
     "disable-sync-events",
-    "dynamic-configuration-retries",
+    "add_dir_header",
+    "alsologtostderr",
     "enable-annotation-validation",
     "enable-ssl-chain-completion",
     "enable-topology-aware-routing",
+    "logtostderr",
+    "one_output",
     "profiling",
     "report-node-internal-ip-address",
     "skip_headers",
+    "skip_log_headers",
     "update-status",
     "update-status-on-shutdown",
   },
 }
+
+--- Short forms.
+M.ALIASES = { ["-v"] = "v" }
 
 M.options = {
   ["ingress-class"] = value("NAME", "class of the Ingresses that are served (nginx)"),
@@ -82,7 +104,7 @@ M.options = {
   ["disable-catch-all"] = flag("leaves out Ingresses that have a defaultBackend and no rules"),
   ["http-port"] = value("PORT", "port of HTTP, at the addresses of bind-address, or all"),
   ["https-port"] = value("PORT", "port of HTTPS, at the same addresses"),
-  ["healthz-port"] = value("PORT", "port of the admin listener; --admin says more"),
+  ["healthz-port"] = value("PORT", "port of /healthz, /readyz and /metrics; --admin has more"),
   ["healthz-host"] = value("HOST", "its address; all of this machine's unless given"),
   ["shutdown-grace-period"] = value("SECONDS", "pause between not ready and draining"),
   ["disable-svc-external-name"] = flag("refuses Services of type ExternalName"),
@@ -153,7 +175,10 @@ end
 ---@param values table<string, any>
 ---@return string? err
 function M.apply(values)
-  values.admin = values.admin or admin_of(values["healthz-host"], values["healthz-port"])
+  if not values.admin then
+    values.admin = admin_of(values["healthz-host"], values["healthz-port"])
+    values.probes_only = values.admin ~= nil
+  end
   local pause = values[PAUSE]
   if pause and values.settings[PAUSE] == nil then
     local _, err = settings.parse(PAUSE, pause)

@@ -8,6 +8,7 @@ local admin = require("moongate.admin")
 local arguments = require("moongate.command.arguments")
 local errors = require("moongate.api.errors")
 local event_log = require("moongate.event_log")
+local flags = require("moongate.command.flags")
 local folder = require("moongate.control.source.folder")
 local gateway = require("moongate.control.gateway")
 local log = require("moongate.api.log")
@@ -146,7 +147,7 @@ end
 ---@return table? values
 ---@return string? err
 function M.parse(options, ...)
-  local parsed, err = arguments.parse({ ... }, options)
+  local parsed, err = arguments.parse({ ... }, options, flags.ALIASES)
   if not parsed then
     return nil, err
   elseif parsed.rest[1] then
@@ -296,7 +297,7 @@ function M.run(values, sources)
   end
   sources.own_ports = bound.ports
   local self = gateway.new(sources)
-  admin.serve(self)
+  admin.serve(self, values.probes_only)
   process.on_stop = function()
     self:stop_checks()
   end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The controller's arguments, one by one: read as this gateway's own command line reads them.
+local types = require("moongate.settings.values")
 local verdict = require("moongate.migrate.verdict")
 
 local M = {}
@@ -13,7 +14,7 @@ local M = {}
 
 local function value_of(text, option)
   if option and option.kind == "flag" then
-    return text ~= "false" and text ~= "0"
+    return not text or text == "" or types.bool(text)
   end
   return text
 end
@@ -46,7 +47,7 @@ end
 function M.read(words, flags)
   local list, i = {}, 1
   while i <= #words do
-    local name = words[i]:match("^%-%-([^=]+)")
+    local name = words[i]:match("^%-%-([^=]+)") or words[i]:match("^%-(%a)%f[=%z]")
     if name then
       local text, took = text_of(words[i], words[i + 1], flags.options[name])
       list[#list + 1] = read(name, text, flags)

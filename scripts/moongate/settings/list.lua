@@ -148,7 +148,7 @@ return {
   -- Headers.
   { "add-headers", "reference", "", "listener", "ConfigMap of response headers" },
   { "proxy-set-headers", "reference", "", "listener", "ConfigMap of request headers" },
-  { "hide-headers", "list", "", "listener", "response headers to remove" },
+  { "hide-headers", "header_names", "", "listener", "response headers to remove" },
   { "server-tokens", "bool", "false", "listener",
     "send Server with name and version in responses that have none" },
   { "allow-backend-server-header", "bool", "false", "listener", "pass the backend's Server" },
@@ -159,8 +159,8 @@ return {
   { "whitelist-source-range", "networks", "", "route", "who may pass" },
   { "denylist-source-range", "networks", "", "route", "who may not" },
   { "block-cidrs", "networks", "", "listener", "403 everywhere" },
-  { "block-user-agents", "list", "", "listener", "403; '~' begins a pattern" },
-  { "block-referers", "list", "", "listener", "403; '~' begins a pattern" },
+  { "block-user-agents", "matches", "", "listener", "403; '~' begins a pattern" },
+  { "block-referers", "matches", "", "listener", "403; '~' begins a pattern" },
   { "limit-req-status-code", { between = { 400, 599 } }, "503", "listener", "rate is exceeded" },
   { "limit-conn-status-code", { between = { 400, 599 } }, "503", "listener", "too many at once" },
   { "limit-conn-zone-variable", "key", "$binary_remote_addr", "listener",
@@ -194,7 +194,7 @@ return {
     "application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype " ..
     "image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component",
     "listener", "types of content" },
-  { "gzip-disable", "text", "", "listener", "pattern of agents without" },
+  { "gzip-disable", "pattern", "", "listener", "pattern of agents without" },
   { "enable-brotli", "bool", "false", "listener", "compress with brotli" },
   { "brotli-level", { between = { 0, 11 } }, "4", "listener", "effort" },
   { "brotli-min-length", "size", "20", "listener", "smaller ones stay as they are" },

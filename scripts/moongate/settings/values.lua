@@ -152,6 +152,43 @@ function M.header_name(text)
   return text
 end
 
+--- Names of headers, with commas.
+function M.header_names(text)
+  local entries = M.list(text)
+  for _, entry in ipairs(entries) do
+    if not entry:find(TOKEN) then
+      return nil, ('"%s" is no name of a header'):format(entry)
+    end
+  end
+  return entries
+end
+
+--- A pattern, perhaps none.
+function M.pattern(text)
+  if text == "" then
+    return text
+  end
+  -- Asked for here: the vocabulary is also read where there is no core.
+  local _, err = require("moongate.api.regex").compile(text)
+  if err then
+    return nil, "must be a pattern: " .. err
+  end
+  return text
+end
+
+--- Texts with commas, of which those behind `~` or `~*` are patterns.
+function M.matches(text)
+  local entries = M.list(text)
+  for _, entry in ipairs(entries) do
+    local pattern = entry:match("^~%*?(.*)$")
+    local _, err = M.pattern(pattern or "")
+    if err then
+      return nil, ('"%s" %s'):format(entry, err)
+    end
+  end
+  return entries
+end
+
 --- A host name or an address, perhaps none.
 function M.host(text)
   local is_name = text:find("^[%w._-]*$") ~= nil

@@ -66,6 +66,25 @@ local function complain_open_trust(context, raw)
   end
 end
 
+-- Whoever names a ConfigMap means its settings, some of which may keep people out.
+local function complain_missing(context)
+  local key = context.flags.configmap
+  if key and not context.store.objects.ConfigMap[key] then
+    context.faults[#context.faults + 1] = { severity = "warning", object = "--configmap " .. key,
+      message = "there is no such ConfigMap: all settings have their defaults", code = "setting" }
+  end
+end
+
+-- Nobody could be asked; a URL that begins with a variable is known with each request.
+local function complain_auth_url(context)
+  local url = context.settings["global-auth-url"]
+  if url ~= "" and not url:find("^https?://[^/%s]+[^%s]*$") and not url:find("^%$") then
+    context.complain_setting("global-auth-url",
+      "must be a URL that begins with http:// or https://; nobody can be asked, and nobody passes",
+      "error")
+  end
+end
+
 -- What counted at the start counts until the end.
 local function complain_started(context)
   for name, value in pairs(context.started) do
@@ -113,6 +132,8 @@ local function read_settings(context, overrides)
   complain_unsupported(context, raw)
   complain_open_trust(context, raw)
   complain_started(context)
+  complain_missing(context)
+  complain_auth_url(context)
   tracing.judge(context)
 end
 
