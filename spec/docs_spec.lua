@@ -241,7 +241,7 @@ describe("the reference pages", function()
     end
     assert.truthy(pages.commands:find("## explain", 1, true))
     for _, entry in ipairs({ "mg.plugin(definition)", "Ctx:respond(status, body, headers)",
-      "Request:header(name)", "mg.json.decode(source)" }) do
+      "Request:header(name)", "mg.json.decode(source, any_bytes)" }) do
       assert.truthy(pages.api:find("### `" .. entry .. "`", 1, true), entry)
     end
     assert.truthy(pages.metrics:find("`moongate_requests_in_flight`", 1, true))

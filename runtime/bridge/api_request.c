@@ -106,7 +106,9 @@ static struct head *writable(struct exchange *exchange, int32_t which, const cha
   enum field_id id = field_identify(name, length);
   if (id == FIELD_CONTENT_LENGTH || id == FIELD_TRANSFER_ENCODING)
     return NULL;
-  return head_of(exchange, which);
+  /* Before there is a response, and behind it, nothing would come of it. */
+  int answered = exchange->state >= EX_RESPONSE || exchange->record.status != 0;
+  return answered == (which != HEAD_OUTGOING) ? head_of(exchange, which) : NULL;
 }
 
 int32_t mg_head_set(struct mg_request *request, uint32_t generation, int32_t which,

@@ -149,6 +149,34 @@ describe("the hooks of a plugin", function()
     end)
   end
 
+  for call, case in pairs({
+    ['ctx.response:set_header("X-A", "b")'] = { "access", "X%-A: there is no response yet; " },
+    ['ctx.response:remove_header("X-A")'] = { "access", "X%-A: there is no response yet; " },
+    ['ctx.upstream:set_header("X-A", "b")'] = { "response", "X%-A: the request has gone to the " },
+    ['ctx.upstream:set_header("X-A", nil)'] = { "access", "X%-A: .* a string and a nil" },
+    ['ctx.upstream:set_header({}, "b")'] = { "access", "are texts, not a table and a string" },
+    ['ctx.upstream:set_header("X-A", "a\\nb")'] = { "access", 'field "X%-A": .* not valid' },
+    ['ctx.response:set_header("Content-Length", "1")'] = { "response", "follows from the body" },
+    ['return ctx:respond("403")'] = { "access", "whole number from 200 to 599, not 403" },
+    ["return ctx:respond(99)"] = { "access", "whole number from 200 to 599, not 99" },
+  }) do
+    it("are told what is wrong with " .. call, function()
+      local gateway = t.gateway({
+        upstreams = { app = true },
+        scripts = { ["a.lua"] = ([[
+          local mg = require("moongate")
+          mg.route({ path = "/", to = "${app}" })
+          return mg.plugin({ name = "wrong", %s = function(ctx) %s end })
+        ]]):format(case[1], call) },
+      }):start()
+      gateway:client():get("/")
+      local entry = gateway:wait_log("plugin_failed")
+      assert.matches(case[2], entry.error)
+      assert.matches("a.lua:3$", entry.at)
+      gateway:stop()
+    end)
+  end
+
   it("are all told of a request's end, also when one that fails closed fails there", function()
     local gateway = t.gateway({
       upstreams = { app = true },

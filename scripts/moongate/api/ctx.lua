@@ -229,6 +229,10 @@ function Ctx:respond(status, body, headers)
     error("ctx:respond works in the hooks of its own request only", 2)
   end
   self.ends = true -- should anything fail from here on, the request does not pass
+  if type(status) ~= "number" or status % 1 ~= 0 or status < 200 or status > 599 then
+    error(("ctx:respond: the status is a whole number from 200 to 599, not %s"):format(
+      tostring(status)), 2)
+  end
   local result = C.mg_respond(self.record, self.generation, status, C.MG_SOURCE_PLUGIN)
   if result == errors.STATE then
     error("the answer is on its way already; ctx:respond belongs in a hook before the response's "

@@ -75,20 +75,48 @@ function M.list(object, head)
   return list
 end
 
+local STATES = {
+  [M.UPSTREAM] = "the request has gone to the service; its fields change in rewrite, access or "
+    .. "upstream_request",
+  [M.RESPONSE] = "there is no response yet; its fields change in the hook response, those of an "
+    .. "answer of your own are the third argument of ctx:respond",
+  [M.RESPONSE_TRAILERS] = "there is no response yet; its trailers change in the hook response",
+}
+local FRAMING = { ["content-length"] = true, ["transfer-encoding"] = true }
+
+-- What keeps a field from being changed.
+local function complain(result, head, name, level)
+  if result == errors.STATE and FRAMING[name:lower()] then
+    error(("%s follows from the body, and cannot be set"):format(name), level)
+  elseif result == errors.STATE then
+    error(("%s: %s"):format(name, STATES[head]), level)
+  elseif result == errors.BAD_FIELD then
+    error(("field %q: its name or its value is not valid (RFC 9110 5.1, 5.5)"):format(name), level)
+  end
+end
+
 --- Sets or, with `add` 1, appends a field. Raises when name or value are not valid (RFC 9110 5.1,
---- 5.5).
+--- 5.5), or when the head is not there to be changed.
 function M.set(object, head, name, value, add)
-  value = tostring(value)
+  if type(value) == "number" then
+    value = tostring(value)
+  elseif type(name) ~= "string" or type(value) ~= "string" then
+    error(("field %s: name and value are texts, not a %s and a %s"):format(tostring(name),
+      type(name), type(value)), 3)
+  end
   local result =
     C.mg_head_set(object.record, object.generation, head, name, #name, value, #value, add)
   if result < 0 then
+    complain(result, head, name, 4)
     M.must(result)
   end
 end
 
 ---@return integer gone
 function M.remove(object, head, name)
-  return M.must(C.mg_head_remove(object.record, object.generation, head, name, #name))
+  local result = C.mg_head_remove(object.record, object.generation, head, name, #name)
+  complain(result, head, name, 4)
+  return M.must(result)
 end
 
 return M

@@ -48,12 +48,19 @@ local function describe(err)
   return debug.traceback(tostring(err), 2)
 end
 
+-- Where a hook begins: an error in a call that ends it (`return ctx:respond(…)`) has no line in it.
+local function place_of(fn)
+  local info = debug.getinfo(fn, "S")
+  return ("%s:%d"):format(info.short_src, info.linedefined)
+end
+
 local function report(entry, hook, ctx, err)
   failures:add(1, { plugin = entry.plugin.name, hook = hook })
   log.error("plugin_failed", {
     plugin = entry.plugin.name,
     version = entry.plugin.version,
     hook = hook,
+    at = place_of(entry.fn),
     request = ctx.request and ctx.request.id,
     error = err,
   })

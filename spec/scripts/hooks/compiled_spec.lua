@@ -114,7 +114,9 @@ local function listen(harness, head)
   jit.attach(on_trace, "trace")
   for i = 1, ROUNDS do
     number = i
+    request.status = 0
     run(STAGES[1])
+    request.status = 200 -- the response has come
     run(STAGES[2])
     run(STAGES[3])
   end
