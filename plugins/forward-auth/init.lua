@@ -150,9 +150,10 @@ local function verdict_of(conf, response)
 end
 
 local function ask(ctx, conf)
-  local response, err = mg.http.request(question(ctx, conf))
+  local asked = question(ctx, conf)
+  local response, err = mg.http.request(asked)
   if not response then
-    ctx.log:error("auth_failed", { error = err })
+    ctx.log:error("auth_failed", { error = err, url = asked.url:match("^[^?]*") })
     return nil
   end
   return verdict_of(conf, response)

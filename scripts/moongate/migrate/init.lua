@@ -92,7 +92,7 @@ function Report:add_ingress(object, prefix)
       if fault then
         self:add(group, name, verdict.of_fault(fault), fault.message, line)
       elseif entry then
-        local kind, message = verdict.of_annotation(entry, annotations.known)
+        local kind, message = verdict.of_annotation(entry, written[key], annotations.known)
         self:add(group, name, kind, message, line)
       end
     end

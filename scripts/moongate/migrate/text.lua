@@ -90,7 +90,8 @@ function M.of(report)
   end
   add_others(lines, report)
   local counts = report.counts
-  local summary = "%s: %d carry over, %d without effect, %s, %d to look at, %d by hand\n"
+  local summary = "%s served; of what is written %d carry over, %d without effect, %s, "
+    .. "%d to look at, %d by hand\n"
   lines[#lines + 1] = summary:format(plural(report.served, "Ingress", "Ingresses"), counts.same,
     counts.idle, plural(counts.changes, "changes", "change"), counts.look, counts.hand)
   return table.concat(lines, "\n")

@@ -42,16 +42,17 @@ end
 
 --- Of an annotation in which there is no fault.
 ---@param entry table    its declaration
+---@param text string    its value
 ---@param known table    all of them
 ---@return string verdict
 ---@return string? message
-function M.of_annotation(entry, known)
+function M.of_annotation(entry, text, known)
   entry = entry.alias_of and known[entry.alias_of] or entry
   if entry.supported == "none" then
     return "idle", entry.doc
   elseif entry.supported == "later" then
     return "idle", entry.detail_of and "belongs to " .. entry.detail_of or "is as by default"
-  elseif entry.differs then
+  elseif entry.differs and (not entry.differs_for or entry.differs_for(text)) then
     return "changes", entry.differs
   end
   return "same"

@@ -222,8 +222,9 @@ describe("moongate migrate", function()
 
   it("names the way out and the line", function()
     local output = run({ ["a.yaml"] = CONTROLLER .. HARD .. SERVICES })
-    assert.truthy(output:find("BY HAND%s+configuration%-snippet: is never run here; use the "
-      .. "plugins headers .- `access` and `response` hooks %(line %d+%)"), output)
+    assert.truthy(output:find("BY HAND%s+configuration%-snippet: is never run here; its paths "
+      .. "answer 503; use the plugins headers .- `access` and `response` hooks %(line %d+%)"),
+      output)
     assert.truthy(output:find("BY HAND%s+http%-snippet: snippets are never run; use a global "
       .. "plugin"), output)
   end)

@@ -9,17 +9,17 @@ local function guard(name, kind, risk, rest)
   return entry
 end
 
--- Where an invalid value leaves ingress-nginx without authentication.
-local FAILS_CLOSED = {}
-for _, name in ipairs({ "always-set-cookie", "cache-duration", "request-redirect" }) do
-  FAILS_CLOSED["auth-" .. name] = "an invalid value denies the paths (503), and does not open them"
+local function is_https(text)
+  return text:find("^https:") ~= nil
 end
 
 -- Of external authentication.
 local function asks(name, kind, risk, doc, default)
   return guard(name, kind, risk, { wrong = "deny", doc = doc, default = default,
-    differs = FAILS_CLOSED[name], empty_denies = name == "auth-url" or nil,
-    detail_of = name ~= "auth-url" and "auth-url" or nil })
+    empty_denies = name == "auth-url" or nil,
+    differs = name == "auth-url" and "the certificate of a host outside the cluster is verified: "
+      .. "SSL_CERT_FILE names authorities of your own" or nil,
+    differs_for = is_https, detail_of = name ~= "auth-url" and "auth-url" or nil })
 end
 
 local function kept(name, kind, doc)
@@ -34,7 +34,8 @@ return {
   guard("auth-secret-type", { "auth-file", "auth-map" }, "Low", { default = "auth-file",
     wrong = "deny", doc = "auth-file: key auth in htpasswd form; auth-map: a key for each user" }),
   guard("auth-realm", "text", "Medium", { default = "", wrong = "drop", doc = "realm",
-    differs = "`off` is a realm like any other and does not switch authentication off" }),
+    differs = "`off` is a realm like any other and does not switch authentication off",
+    differs_for = function(text) return text == "off" end }),
   guard("satisfy", { "all", "any" }, "Low", { default = "all", wrong = "deny",
     doc = "any: one of address list, basic and external authentication is enough" }),
 

@@ -6,7 +6,8 @@
 -- doc · canary: counts on a canary too · alias_of · detail_of: means nothing without that one ·
 -- supported: nil yes, "none" accepted without effect, "later", "refused" · replacement ·
 -- guards: leaving it out would open something, so the routes answer 503 · flag: only with that ·
--- differs: what is done otherwise than by ingress-nginx, for `moongate migrate` ·
+-- differs: what is done otherwise than by ingress-nginx, for `moongate migrate`, with values of
+-- which `differs_for` says true, or all ·
 -- empty_denies: an empty value is an invalid one, and not none ·
 -- wrong: what an invalid value does: "default" (else), "drop" the Ingress, "deny" (503).
 local model = require("moongate.control.model")
@@ -85,7 +86,8 @@ local function on_refused(context, notes, object, key, entry, text)
     return
   end
   local drop = context.settings["allow-drop-snippets"]
-  local message = ("is never run here; use %s"):format(entry.replacement)
+  local message = ("is never run here%s; use %s"):format(
+    drop and ", and the paths are served without it" or "; its paths answer 503", entry.replacement)
   complain(context, object, key, drop and "warning" or "error", "refused", message)
   if not drop then
     notes.denied = notes.denied or entry.name .. " is refused; use " .. entry.replacement
