@@ -121,7 +121,11 @@ local function default_of(entry)
   if entry.setting then
     return "setting " .. code(entry.setting)
   end
-  return entry.default ~= nil and code(tostring(entry.default)) or ""
+  local default = entry.default
+  if type(default) == "table" then
+    default = table.concat(default, ", ")
+  end
+  return default ~= nil and code(tostring(default)) or ""
 end
 
 local function meaning(entry)

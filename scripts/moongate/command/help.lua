@@ -3,6 +3,14 @@ local M = {}
 
 M.summary = "lists the commands, or the options of one"
 
+local WIDTH = 34
+
+-- By characters: hints have some of more than a byte.
+local function padded(text)
+  local _, more = text:gsub("[\128-\191]", "")
+  return text .. (" "):rep(WIDTH - #text + more)
+end
+
 local function options_of(command)
   local names = {}
   for name in pairs(command.options or {}) do
@@ -14,7 +22,7 @@ local function options_of(command)
     local option = command.options[name]
     local left = "--" .. name .. (option.kind == "flag" and "" or " " .. option.hint)
     local repeats = option.kind == "list" and " (repeats)" or ""
-    lines[#lines + 1] = ("  %-34s %s%s"):format(left, option.doc, repeats)
+    lines[#lines + 1] = ("  %s %s%s"):format(padded(left), option.doc, repeats)
   end
   return table.concat(lines, "\n")
 end
