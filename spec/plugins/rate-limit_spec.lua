@@ -10,12 +10,7 @@ describe("the plugin rate-limit", function()
     end
   end)
 
-  local scopes = 0
-
-  -- A limit that no other test has counted for.
   local function plugin(conf, more)
-    scopes = scopes + 1
-    conf.scope = conf.scope or ("spec %d %s"):format(scopes, tostring(mg.time.monotonic()))
     return t.plugins({ { "rate-limit", conf }, unpack(more or {}) })
   end
 

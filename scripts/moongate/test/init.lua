@@ -6,6 +6,7 @@ local harness = require("moongate.test.harness")
 local upstream = require("moongate.test.upstream")
 
 require("moongate.test.assertions").install()
+require("moongate.test.shared")
 
 local M = {
   client = require("moongate.test.client"),
