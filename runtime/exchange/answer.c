@@ -49,6 +49,7 @@ static void start_tunnel(struct exchange *exchange)
   struct http_peer *upstream = exchange->upstream;
   exchange_enter(exchange, EX_TUNNEL);
   exchange->response_held = 0;
+  client->tunnel_ms = exchange->record.read_ms;
   if (upstream->ops->tunnel(upstream, NULL, 0) < 0 || client->ops->tunnel(client, NULL, 0) < 0)
     exchange_finish(exchange, 0);
 }

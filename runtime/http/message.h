@@ -85,6 +85,7 @@ struct http_peer {
   void *context;                    /* server side: what on_begin finds the table of exchanges by */
   const struct http_origin *origin; /* server side */
   uint32_t stream_id;               /* of HTTP/2 */
+  uint32_t tunnel_ms;               /* server side: how long a tunnel may be silent at the least */
 };
 
 #endif

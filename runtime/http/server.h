@@ -82,6 +82,14 @@ static inline int http_server_is_spent(const struct http_server *server, uint32_
          (config->requests > 0 && served >= config->requests);
 }
 
+/* How long this tunnel may be silent; 0: for ever. */
+static inline uint64_t http_server_tunnel_ms(const struct http_server_timeouts *timeouts,
+                                             const struct http_peer *peer)
+{
+  uint64_t limit_ms = timeouts->tunnel_ms;
+  return limit_ms > 0 && limit_ms < peer->tunnel_ms ? peer->tunnel_ms : limit_ms;
+}
+
 /* Closing takes effect later, from the loop: the ring stays as it is meanwhile. */
 void http_server_drain_all(struct list *all);
 void http_server_close_all(struct list *all);

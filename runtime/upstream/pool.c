@@ -145,9 +145,13 @@ void endpoint_close_idle(struct endpoint *endpoint)
     h2_client_leave(LIST_ENTRY(endpoint->links.next, struct h2_link, node)->client);
 }
 
+/* A tunnel may be silent as long as a response, or longer; 0: for ever. */
 static struct http_client_config config_of(const struct endpoint *endpoint,
                                            const struct pool_request *request)
 {
+  uint64_t tunnel_ms = endpoint->pool->config.tunnel_ms;
+  if (tunnel_ms > 0 && tunnel_ms < request->response_ms)
+    tunnel_ms = request->response_ms;
   return (struct http_client_config){
     .limits = { .head_bytes = request->head_bytes ? request->head_bytes : ANSWER_HEAD_BYTES,
                 .fields = 200 },
@@ -155,7 +159,7 @@ static struct http_client_config config_of(const struct endpoint *endpoint,
     .send_ms = request->send_ms,
     .response_ms = request->response_ms,
     .idle_ms = endpoint->pool->config.idle_ms,
-    .tunnel_ms = endpoint->pool->config.tunnel_ms,
+    .tunnel_ms = tunnel_ms,
   };
 }
 

@@ -2,10 +2,12 @@
 --
 -- Corners of HTTP/1 that a gateway must carry: tunnels, trailers, interim answers, pipelines, old
 -- clients, and the PROXY protocol in front of it all.
+local h2 = require("spec.support.h2")
 local mg = require("moongate")
 local program = require("spec.support.program")
 local read_to_end = require("spec.support.read_to_end")
 local t = require("moongate.test")
+local websocket = require("spec.support.websocket")
 
 describe("the gateway", function()
   local gateway, app, client
@@ -296,6 +298,48 @@ describe("the gateway", function()
     end, "the end of the tunnel")
     assert.are.equal(size, seen)
   end)
+
+  -- Whether a tunnel of either version of HTTP still carries a byte after a while of silence.
+  local LIVES = {
+    function(one)
+      local conn = one:connect()
+      conn:write(UPGRADE)
+      t.http1.read_head(conn)
+      mg.task.sleep("1200ms")
+      conn:write("x")
+      return conn:read() == "x"
+    end,
+    function(one)
+      local conn = h2.connect(one)
+      local socket = websocket.open(conn, "/chat")
+      mg.task.sleep("1200ms")
+      conn:send_body(socket.id, "x")
+      local stream = socket.stream
+      while not (stream.parts[1] or stream.ended or stream.error) and conn:next() do
+        socket.answered = true
+      end
+      return stream.parts[1] == "x"
+    end,
+  }
+
+  for read_timeout, lives in pairs({ ["60s"] = true, ["500ms"] = false }) do
+    it("lets a tunnel be silent by the longer of two timeouts, with " .. read_timeout, function()
+      local settings = { ["tunnel-timeout"] = "500ms", ["proxy-read-timeout"] = read_timeout }
+      local one = t.gateway({ proxy = "${app}", upstreams = { app = true }, settings = settings })
+        :start()
+      one:upstream("app"):answer({
+        status = 101,
+        headers = { Connection = "upgrade", Upgrade = "websocket" },
+        tunnel = function(server)
+          server:write(server:read() or "")
+        end,
+      })
+      for version, is_alive in ipairs(LIVES) do
+        assert.are.equal(lives, is_alive(one), "HTTP/" .. version)
+      end
+      one:stop()
+    end)
+  end
 
   it("ends a tunnel whose backend resets", function()
     local conn = tunnel(function(server)

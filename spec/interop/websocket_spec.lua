@@ -72,7 +72,7 @@ end
 
 describe("a tunnel that is idle", function()
   it("is ended, and no other", function()
-    local gateway = start(1, { ["tunnel-timeout"] = "2s" })
+    local gateway = start(1, { ["tunnel-timeout"] = "2s", ["proxy-read-timeout"] = "1s" })
     local outcome = run(gateway.port, { "idle" })
     assert.equal("ok", outcome.idle or outcome.errors)
     gateway:stop()
@@ -83,7 +83,7 @@ describe("a WebSocket of HTTP/2", function()
   local gateway, conn
 
   setup(function()
-    gateway = start(1, { ["tunnel-timeout"] = "2s" })
+    gateway = start(1, { ["tunnel-timeout"] = "2s", ["proxy-read-timeout"] = "1s" })
   end)
 
   teardown(function()

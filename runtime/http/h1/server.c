@@ -76,7 +76,7 @@ static uint64_t limit_of(const struct h1_server *server, enum server_state state
   case BODY:
     return timeouts->body_ms;
   case TUNNEL:
-    return timeouts->tunnel_ms;
+    return http_server_tunnel_ms(timeouts, &server->conn.peer);
   case LINGER:
     return HTTP_SERVER_LINGER_MS;
   default:

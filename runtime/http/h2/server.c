@@ -185,7 +185,7 @@ static void on_progress(struct h2_stream *stream)
   else if (stream->in == H2_IN_HEAD)
     h2_stream_wait(stream, H2_WAIT_HEAD, timeouts->head_ms);
   else if (stream->tunnel == H2_TUNNEL_OPEN)
-    h2_stream_wait(stream, H2_WAIT_TUNNEL, timeouts->tunnel_ms);
+    h2_stream_wait(stream, H2_WAIT_TUNNEL, http_server_tunnel_ms(timeouts, &stream->peer));
   else if (reads && stream->tunnel == H2_TUNNEL_NONE && !stream->paused && !stream->is_deaf)
     h2_stream_wait(stream, H2_WAIT_BODY, timeouts->body_ms);
   else

@@ -39,7 +39,8 @@ return {
   { "enable-underscores-in-headers", "bool", "false", "listener", "keep x_y as a header name" },
   { "ignore-invalid-headers", "bool", "true", "listener",
     "drop request headers whose names have other characters than letters, digits and -" },
-  { "tunnel-timeout", "time", "3600s", "listener", "idle time of an upgraded connection" },
+  { "tunnel-timeout", "time", "3600s", "listener",
+    "idle time of an upgraded connection, where proxy-read-timeout is not longer" },
 
   -- TLS to clients.
   { "tls-handshake-timeout", "time", "10s", "listener", "until a TLS handshake is done" },

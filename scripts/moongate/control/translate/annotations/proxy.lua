@@ -17,20 +17,11 @@ local function tls(name, kind, risk, default, doc)
   return { name = name, type = kind, risk = risk, scope = "ingress", default = default, doc = doc }
 end
 
-local TUNNELS = "a WebSocket may be silent for an hour, whatever this says: set tunnel-timeout"
-
--- Than the setting tunnel-timeout, in seconds.
-local function is_longer(text)
-  return (tonumber(text) or 0) > 3600
-end
-
 return {
   set("proxy-body-size", "size", "Medium", "largest body; 0 is no limit"),
   set("proxy-connect-timeout", "seconds", "Low", "connect"),
-  entry("proxy-read-timeout", "seconds", "Low", { setting = "proxy-read-timeout",
-    doc = "between two reads", differs = TUNNELS, differs_for = is_longer }),
-  entry("proxy-send-timeout", "seconds", "Low", { setting = "proxy-send-timeout",
-    doc = "between two writes", differs = TUNNELS, differs_for = is_longer }),
+  set("proxy-read-timeout", "seconds", "Low", "between two reads"),
+  set("proxy-send-timeout", "seconds", "Low", "between two writes"),
   set("proxy-next-upstream", "next_upstream", "Medium", "what makes another try"),
   set("proxy-next-upstream-tries", "count", "Low", "tries in all; 0 is no limit"),
   set("proxy-next-upstream-timeout", "seconds", "Low", "no new try after that"),
