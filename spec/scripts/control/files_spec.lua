@@ -52,6 +52,37 @@ describe("files", function()
     assert.equal("no such file; check path and mode", faults[1].message)
   end)
 
+  local NO_LISTS = {
+    { "kind: List\napiVersion: v1\nitems: {a: {kind: A, apiVersion: v1}}", "a mapping" },
+    { "kind: List\napiVersion: v1\nitems:", "null" },
+    { "kind: List\napiVersion: v1\nitems: text", "a text" },
+    { "kind: SecretList\napiVersion: v1\nitems: {a: {metadata: {name: x}}}", "a mapping" },
+    { "kind: SecretList\napiVersion: v1\nitems: null", "null" },
+  }
+  for _, case in ipairs(NO_LISTS) do
+    it(("reports a %s whose items are %s"):format(case[1]:match("%a*List"), case[2]), function()
+      local objects, faults = files.read(control.reader({ { "a.yaml", case[1] } }))
+      assert.same({ 0, 1 }, { #objects, #faults })
+      assert.truthy(faults[1].message:find("items is no sequence", 1, true))
+    end)
+  end
+
+  it("takes a list without items, and a resource whose kind only sounds like a list", function()
+    local objects, faults = files.read(control.reader({
+      { "a.yaml", "kind: List\napiVersion: v1\nitems: []\n---\n"
+        .. "kind: AllowList\napiVersion: example.com/v1\nmetadata: {name: x}\n" },
+    }))
+    assert.same({ "AllowList", 1, {} }, { objects[1].value.kind, #objects, faults })
+  end)
+
+  it("reports an item that is null", function()
+    for _, kind in ipairs({ "List", "SecretList" }) do
+      local text = ("kind: %s\napiVersion: v1\nitems:\n- null\n"):format(kind)
+      local objects, faults = files.read(control.reader({ { "a.yaml", text } }))
+      assert.same({ 0, 1 }, { #objects, #faults })
+    end
+  end)
+
   it("passes over empty documents", function()
     local objects, faults = files.read(control.reader({ { "a.yaml", "---\n# nothing\n---\n" } }))
     assert.same({ {}, {} }, { objects, faults })

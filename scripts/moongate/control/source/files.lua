@@ -25,7 +25,7 @@ local function add_items(object, objects, faults)
   local kind = list.kind ~= "List" and list.kind:sub(1, -5) or nil
   for index, item in ipairs(list.items) do
     local line, column = model.position(object, { "items", index })
-    if kind and type(item) == "table" then
+    if kind and type(item) == "table" and item ~= document.null then
       item.kind = item.kind or kind
       item.apiVersion = item.apiVersion or list.apiVersion
     end
@@ -35,15 +35,30 @@ local function add_items(object, objects, faults)
   end
 end
 
+-- Whether it is one of a list's kinds. A resource of somebody's own may be named so as well; unlike
+-- a list, that has a name.
+local function is_list(value)
+  local meta = value.metadata
+  return value.kind == "List" or value.kind:find("List$")
+    and (type(value.items) == "table" or type(meta) ~= "table" or meta.name == nil)
+end
+
+-- An empty mapping cannot be told from an empty list here; it hides nothing.
+local function is_sequence(value)
+  return type(value) == "table" and (value[1] ~= nil or next(value) == nil)
+end
+
 add = function(object, objects, faults)
   local value = object.value
-  if type(value) ~= "table" or value[1] ~= nil then
+  if type(value) ~= "table" or value[1] ~= nil or value == document.null then
     complain(faults, object, "not an object; a manifest is a mapping with kind and metadata")
   elseif type(value.kind) ~= "string" or type(value.apiVersion) ~= "string" then
     local missing = type(value.apiVersion) ~= "string" and "apiVersion" or "kind"
     complain(faults, object, missing .. " is missing; every object names its kind and version")
-  elseif value.kind:find("List$") and type(value.items) == "table" then
+  elseif is_list(value) and is_sequence(value.items) then
     add_items(object, objects, faults)
+  elseif is_list(value) then
+    complain(faults, object, "items is no sequence; write each object of a list behind a dash")
   else
     objects[#objects + 1] = object
   end
