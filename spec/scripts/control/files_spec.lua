@@ -185,4 +185,84 @@ describe("files", function()
       assert.equal(598, objects[200].line)
     end)
   end)
+
+  describe("that cannot be read for a while", function()
+    local known
+
+    before_each(function()
+      known = {}
+    end)
+
+    -- What `list` of { path, text or nil, error } gives: "name@file" of the objects, the faults.
+    local function read(list)
+      local objects, faults = files.read(control.reader(list), known)
+      local seen = {}
+      for i, object in ipairs(objects) do
+        seen[i] = object.value.metadata.name .. "@" .. object.file
+      end
+      return table.concat(seen, " "), faults, objects
+    end
+
+    local function text(...)
+      local documents = {}
+      for i, name in ipairs({ ... }) do
+        documents[i] = ("kind: A\napiVersion: v1\nmetadata: {name: %s}\n"):format(name)
+      end
+      return table.concat(documents, "---\n")
+    end
+
+    local FULL = { { "m/a.yaml", text("a") }, { "m/s/b.yaml", text("b", "c") },
+      { "m/s/d/e.yaml", text("e") }, { "m/t.yaml", text("t") } }
+
+    it("keep what was below a folder, in its order, for as long as that lasts", function()
+      local before = read(FULL)
+      for _ = 1, 3 do
+        local seen, faults = read({ FULL[1], { "m/s", nil, "permission denied" }, FULL[4] })
+        assert.equal(before, seen)
+        assert.same({ "m/s", 1 }, { faults[1].file, #faults })
+        assert.equal("permission denied; check path and mode; what was read of it before stays",
+          faults[1].message)
+      end
+      local _, faults = read({ { "m", nil, "no such file or folder" } })
+      assert.equal(before, (read({ { "m", nil, "no such file or folder" } })))
+      assert.same({ "m", 1 }, { faults[1].file, #faults })
+    end)
+
+    it("give the same objects when they are back as they were", function()
+      local _, _, before = read(FULL)
+      read({ { "m", nil, "no such file or folder" } })
+      local _, faults, after = read(FULL)
+      assert.same({}, faults)
+      for i, object in ipairs(after) do
+        assert.is_true(before[i] == object)
+      end
+    end)
+
+    it("are gone when the folder above can be read and does not name them", function()
+      read(FULL)
+      assert.equal("a@m/a.yaml t@m/t.yaml", (read({ FULL[1], FULL[4] })))
+      read({ { "m", nil, "no such file or folder" } })
+      assert.equal("t@m/t.yaml", (read({ FULL[4] })))
+    end)
+
+    it("keep nothing that was there under a name that only begins alike", function()
+      read({ { "m/s.yaml", text("x") }, { "m/sa/b.yaml", text("w") } })
+      assert.equal("", (read({ { "m/s", nil, "permission denied" } })))
+    end)
+
+    for _, case in ipairs({
+      { "m/b.yaml", "kind: [" },
+      { "m/b.yaml", nil, "permission denied" },
+      { "m", nil, "no such file or folder" },
+    }) do
+      it(("lose to other files what stands in those: %s of %s"):format(
+        case[3] or "broken text", case[1]), function()
+        read({ { "m/b.yaml", text("b", "c") } })
+        local other = { "z.yaml", text("b") }
+        local seen, faults = read({ case, other })
+        assert.same({ "c@m/b.yaml b@z.yaml", 1 }, { seen, #faults })
+        assert.equal("c@m/b.yaml", (read({ case }))) -- it was deleted where it stood last
+      end)
+    end
+  end)
 end)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Texts of manifest files become objects with their origin. Which files there are, and reading
--- them, is the caller's business. Comes before control/store.
+-- them, is the caller's business. What cannot be read is not deleted: its objects stay as they
+-- were. Comes before control/store.
 local document = require("moongate.control.model.document")
 local model = require("moongate.control.model")
 
@@ -61,25 +62,6 @@ add = function(object, objects, faults)
     complain(faults, object, "items is no sequence; write each object of a list behind a dash")
   else
     objects[#objects + 1] = object
-  end
-end
-
-local function key_of(object)
-  local value = object.value
-  local meta = type(value.metadata) == "table" and value.metadata or {}
-  return ("%s %s/%s"):format(value.kind, tostring(meta.namespace or "default"), tostring(meta.name))
-end
-
--- What a file held before and its new text, which is broken, does not tell of.
-local function keep_missing(objects, before)
-  local told = {}
-  for _, object in ipairs(objects) do
-    told[key_of(object)] = true
-  end
-  for _, object in ipairs(before) do
-    if not told[key_of(object)] then
-      objects[#objects + 1] = object
-    end
   end
 end
 
@@ -160,12 +142,20 @@ local function deal_out(pieces, key, list)
   end
 end
 
+-- All that a file stood for when it was read last.
+local function held_by(file)
+  local held = {}
+  append(held, file and file.objects or {})
+  append(held, file and file.kept or {})
+  return held
+end
+
 local function read_whole(path, text, pieces, before)
   local now = { pieces = pieces }
   local broken
   now.objects, now.faults, broken = read_text(path, text)
   if broken then
-    keep_missing(now.objects, before and before.objects or {})
+    now.kept = held_by(before)
     now.pieces = nil
   elseif pieces then
     deal_out(pieces, "objects", now.objects)
@@ -174,39 +164,144 @@ local function read_whole(path, text, pieces, before)
   return now
 end
 
--- What a file holds now: { text, objects, faults, pieces }; the last where it will be read again.
-local function read_again(path, text, err, before, again)
-  local now
-  if text then
-    local pieces = again and document.pieces(text) or nil
-    now = pieces and read_new(path, pieces, before) or read_whole(path, text, pieces, before)
-  else
-    now = { objects = {}, faults = {} }
-    complain(now.faults, { file = path }, (err or "cannot be read") .. "; check path and mode")
-    keep_missing(now.objects, before and before.objects or {})
-  end
+---@class moongate.ManifestFile
+---@field text string?             nil: it cannot be read
+---@field objects moongate.Object[]  that the text tells of
+---@field kept moongate.Object[]?  of the text before, where this one is broken or cannot be read
+---@field faults moongate.Fault[]
+---@field pieces table[]?          where it will be read again
+---@field below moongate.ManifestFile[]?  files that were there when the folder could be read
+---@field order integer?           among the files of the last reading
+
+local function read_again(path, text, before, again)
+  local pieces = again and document.pieces(text) or nil
+  local now = pieces and read_new(path, pieces, before) or read_whole(path, text, pieces, before)
   now.text = text
   return now
 end
 
+-- The pieces stay: when the text comes back, what has not changed is not read anew.
+local function unread(before)
+  return { objects = {}, faults = {}, kept = held_by(before), pieces = before and before.pieces }
+end
+
+-- The path itself or the nearest folder above it that could not be read, by `failed`.
+local function failed_above(path, failed)
+  local above = path
+  while above and not failed[above] do
+    above = above:match("^(.*)/[^/]*$")
+  end
+  return above and failed[above]
+end
+
+local function by_order(left, right)
+  return left.order < right.order
+end
+
+-- Files that nobody names any more stay where the reason is a folder that cannot be read.
+local function keep_below(known, now, failed)
+  if next(failed) == nil then
+    return
+  end
+  for path, file in pairs(known) do
+    local above = not now[path] and failed_above(path, failed)
+    if above then
+      now[path] = unread(file)
+      now[path].order = file.order
+      above.below = above.below or {}
+      table.insert(above.below, now[path])
+    end
+  end
+  for _, file in pairs(failed) do
+    table.sort(file.below or {}, by_order)
+  end
+end
+
+local function key_of(object)
+  local value = object.value
+  local meta = type(value.metadata) == "table" and value.metadata or {}
+  return ("%s %s/%s"):format(value.kind, tostring(meta.namespace or "default"), tostring(meta.name))
+end
+
+-- What a file kept is out of date where a text that can be read tells of the same object.
+local function drop_told(list)
+  local told
+  for _, file in ipairs(list) do
+    if file.kept and not told then
+      told = {}
+      for _, readable in ipairs(list) do
+        for _, object in ipairs(readable.objects) do
+          told[key_of(object)] = true
+        end
+      end
+    end
+    local kept = file.kept
+    file.kept = kept and {}
+    for _, object in ipairs(kept or {}) do
+      if not told[key_of(object)] then
+        table.insert(file.kept, object)
+      end
+    end
+  end
+end
+
+local function tell_failed(failed, errors)
+  for path, file in pairs(failed) do
+    local keeps = #file.kept > 0 or file.below
+    complain(file.faults, { file = path }, (errors[path] or "cannot be read")
+      .. "; check path and mode" .. (keeps and "; what was read of it before stays" or ""))
+  end
+end
+
+-- Files in their order, each followed by what was below it.
+local function with_below(list)
+  local all = {}
+  for _, file in ipairs(list) do
+    all[#all + 1] = file
+    append(all, file.below or {})
+  end
+  for i, file in ipairs(all) do
+    file.order = i
+  end
+  return all
+end
+
+-- Every file that the reader names, in its order and by path; of those that failed, the errors.
+local function read_all(reader, known, again)
+  local list, now, failed, errors = {}, {}, {}, {}
+  for path, text, err in reader do
+    local file = known[path]
+    if not text then
+      file = unread(file)
+      failed[path], errors[path] = file, err
+    elseif not file or file.text ~= text then
+      file = read_again(path, text, file, again)
+    end
+    now[path] = file
+    list[#list + 1] = file
+  end
+  return list, now, failed, errors
+end
+
 --- Reads manifests. With `known`, a text that is as it was gives the very same objects, and those
---- of a file that has become unreadable stay as they were.
----@param reader fun(): string?, string?, string?  gives path and text of the next file, or path,
----  nil and what is wrong; nil ends
----@param known table<string, table>?  by file, kept from one reading to the next
+--- of a file or folder that cannot be read any more stay as they were.
+---@param reader fun(): string?, string?, string?  gives path and text of the next file, or the path
+---  of a file or folder, nil and what is wrong; nil ends
+---@param known table<string, moongate.ManifestFile>?  kept from one reading to the next
 ---@return moongate.Object[] objects  in the order of the files
 ---@return moongate.Fault[] faults  files and documents that cannot be read
 function M.read(reader, known)
-  local objects, faults, now = {}, {}, {}
   local again = known ~= nil
   known = known or {}
-  for path, text, err in reader do
-    local file = known[path]
-    if not file or not text or file.text ~= text then
-      file = read_again(path, text, err, file, again)
-    end
-    now[path] = file
+  local list, now, failed, errors = read_all(reader, known, again)
+  keep_below(known, now, failed)
+  tell_failed(failed, errors)
+  list = with_below(list)
+  drop_told(list)
+  local objects, faults = {}, {}
+  for _, file in ipairs(list) do
     append(objects, file.objects)
+    append(objects, file.kept or {})
     append(faults, file.faults)
   end
   for path in pairs(known) do
