@@ -192,9 +192,14 @@ uint32_t mg_yaml_first(const struct mg_yaml *yaml, uint32_t node);
 uint32_t mg_yaml_next(const struct mg_yaml *yaml, uint32_t node);
 
 /* Files: control/file.c, for the control thread. The texts are freed by mg_file_free. */
-/* Kinds: 0 nothing there, 1 file, 2 folder, 3 other; symbolic links are followed. `stamp` changes with
- * the file's content: of time, size and identity. */
-int32_t mg_file_stat(const char *path, uint64_t *stamp);
+struct mg_file_facts {
+  uint64_t stamp; /* changes with content and mode; 0: changed so lately that it would not tell */
+  uint64_t device;
+  uint64_t inode;
+  uint32_t is_link; /* the path is a symbolic link; the rest is of what it leads to, if anything */
+};
+/* Kinds: 0 nothing there, 1 file, 2 folder, 3 other; symbolic links are followed. */
+int32_t mg_file_stat(const char *path, struct mg_file_facts *facts);
 /* Names in a folder, sorted, each ended by a NUL. */
 int32_t mg_file_list(const char *path, struct mg_text *names);
 /* At most `limit` bytes, else UV_EFBIG. */

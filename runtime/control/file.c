@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -26,16 +27,51 @@ static uint64_t mix(uint64_t hash, uint64_t value)
   return hash;
 }
 
-int32_t mg_file_stat(const char *path, uint64_t *stamp)
+enum {
+  SETTLED_MS = 50 /* several ticks of the clock that the kernel writes times by */
+};
+
+/* A second change within one tick leaves time and size as they were. Times ahead of the clock, as of
+ * another machine's, tell nothing either. */
+static int is_settled(const struct stat *facts)
+{
+  struct timespec now;
+  (void)clock_gettime(CLOCK_REALTIME, &now); /* always 0 */
+  int64_t age_ms = ((int64_t)now.tv_sec - (int64_t)facts->st_ctim.tv_sec) * 1000 +
+                   ((int64_t)now.tv_nsec - (int64_t)facts->st_ctim.tv_nsec) / 1000000;
+  return age_ms >= SETTLED_MS;
+}
+
+/* With the time of the last change of mode or name, which no tool sets back. */
+static uint64_t stamp_of(const struct stat *facts)
+{
+  if (!is_settled(facts))
+    return 0;
+  uint64_t hash = mix((uint64_t)facts->st_ino, (uint64_t)facts->st_dev);
+  hash = mix(hash, (uint64_t)facts->st_size);
+  hash = mix(hash, (uint64_t)facts->st_mtim.tv_sec);
+  hash = mix(hash, (uint64_t)facts->st_mtim.tv_nsec);
+  hash = mix(hash, (uint64_t)facts->st_ctim.tv_sec);
+  return mix(hash, (uint64_t)facts->st_ctim.tv_nsec);
+}
+
+static int32_t error_of_look(void)
+{
+  return errno == ENOENT || errno == ENOTDIR ? KIND_NOTHING : uv_translate_sys_error(errno);
+}
+
+int32_t mg_file_stat(const char *path, struct mg_file_facts *out)
 {
   struct stat facts;
-  *stamp = 0;
-  if (stat(path, &facts) < 0)
-    return errno == ENOENT || errno == ENOTDIR ? KIND_NOTHING : uv_translate_sys_error(errno);
-  uint64_t hash = mix((uint64_t)facts.st_ino, (uint64_t)facts.st_dev);
-  hash = mix(hash, (uint64_t)facts.st_size);
-  hash = mix(hash, (uint64_t)facts.st_mtim.tv_sec);
-  *stamp = mix(hash, (uint64_t)facts.st_mtim.tv_nsec);
+  *out = (struct mg_file_facts){ 0 };
+  if (lstat(path, &facts) < 0)
+    return error_of_look();
+  out->is_link = S_ISLNK(facts.st_mode);
+  if (out->is_link && stat(path, &facts) < 0)
+    return error_of_look();
+  out->stamp = stamp_of(&facts);
+  out->device = (uint64_t)facts.st_dev;
+  out->inode = (uint64_t)facts.st_ino;
   if (S_ISREG(facts.st_mode))
     return KIND_FILE;
   return S_ISDIR(facts.st_mode) ? KIND_FOLDER : KIND_OTHER;

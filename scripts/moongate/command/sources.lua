@@ -132,7 +132,7 @@ end
 ---@param path string
 ---@return "folder"|"file"|nil
 function M.kind(path)
-  local kind = C.mg_file_stat(path, ffi.new("uint64_t[1]"))
+  local kind = C.mg_file_stat(path, ffi.new("struct mg_file_facts"))
   return kind == 2 and "folder" or kind == 1 and "file" or nil
 end
 

@@ -303,10 +303,12 @@ local RETRY_SECONDS = 5
 ---@param force boolean?
 function Gateway:refresh(force)
   local sources = self.sources
+  local anew = self.anew
+  self.anew = false
   local manifests, folders, known, changed =
-    folder.scan(sources.manifests, folder.is_manifest, self.known_manifests)
+    folder.scan(sources.manifests, folder.is_manifest, self.known_manifests, anew)
   local files, script_folders, known_scripts, scripts_changed =
-    folder.scan(sources.scripts, folder.is_script, self.known_scripts)
+    folder.scan(sources.scripts, folder.is_script, self.known_scripts, anew)
   self.known_manifests, self.known_scripts = known, known_scripts
   self.watch:set(folders, script_folders)
   local first = not self.model
@@ -359,6 +361,7 @@ end
 --- Goes on until the gateway is closed: waits for changes and serves them.
 function Gateway:run()
   process.on_reload = function()
+    self.anew = true -- whoever asks may know better than what a file system says of times
     self:turn(true)
   end
   self:turn()

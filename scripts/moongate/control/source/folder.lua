@@ -2,7 +2,8 @@
 --
 -- Files below folders, and word of their changes. Symbolic links are followed, hidden names passed
 -- over: a mounted ConfigMap swaps its content through the link ..data, which its visible names lead
--- to.
+-- to. A file or folder that cannot be read is among the files, with what is wrong: what it held is
+-- not known to be gone.
 local ffi = require("ffi")
 
 local C = require("moongate.api.core")
@@ -12,14 +13,14 @@ local vm = require("moongate.api.vm")
 
 local M = {}
 
-local FILE, FOLDER = 1, 2
+local NOTHING, FILE, FOLDER = 0, 1, 2
 local DEPTH_MAX = 16
 local FILE_BYTES_MAX = 64 * 1048576
 -- An editor's or kubelet's several steps within this time are one change.
 local QUIET_SECONDS = 0.01
 
 local text = ffi.new("struct mg_text")
-local stamp = ffi.new("uint64_t[1]")
+local facts = ffi.new("struct mg_file_facts")
 
 local function names_in(folder)
   local result = C.mg_file_list(folder, text)
@@ -44,46 +45,136 @@ local function read(path)
   return content
 end
 
+-- --- one walk ----------------------------------------------------------------
+
+-- Of what mg_file_stat was asked for last.
+local function identity()
+  return tostring(facts.device) .. tostring(facts.inode)
+end
+
+local function name_of(found, path)
+  local name = path:sub(#found.base + 2)
+  return name ~= "" and name or path
+end
+
+local function fail(found, path, err)
+  found.files[#found.files + 1] = { path = path, name = name_of(found, path), err = err }
+end
+
+-- What an earlier path of the list has given is the same file, not another of the same content.
+local function add_file(found, path)
+  local id = identity()
+  found.given[id] = found.given[id] or found.base
+  if found.given[id] == found.base then
+    local stamp = facts.stamp ~= 0 and tostring(facts.stamp) or nil
+    found.files[#found.files + 1] = { path = path, name = name_of(found, path), stamp = stamp }
+  end
+end
+
+-- Whether the last scan found something at or below a path.
+local function knows(found, path)
+  local below = path .. "/"
+  if found.known[path] then
+    return true
+  end
+  for known in pairs(found.known) do
+    if known:sub(1, #below) == below then
+      return true
+    end
+  end
+  return false
+end
+
 local walk
 
-local function walk_folder(found, path, wanted, base, depth)
-  found.folders[#found.folders + 1] = path
-  local names, err = names_in(path)
-  if not names then
-    found.files[#found.files + 1] = { path = path, err = err }
-    return
+-- A folder may be listed where nothing in it can be looked at: each name would be an error.
+local function visible_names(path)
+  local result = C.mg_file_stat(path .. "/.", facts)
+  if result < 0 then
+    return nil, errors.text(result)
   end
+  return names_in(path)
+end
+
+local function walk_folder(found, path, depth)
+  local id = identity()
+  if found.above[id] then
+    return -- a link to a folder that this one is in
+  elseif depth > DEPTH_MAX then
+    return fail(found, path, ("lies more than %d folders deep"):format(DEPTH_MAX))
+  end
+  found.folders[#found.folders + 1] = path
+  local names, err = visible_names(path)
+  if not names then
+    return fail(found, path, err)
+  end
+  found.above[id] = true
   for _, name in ipairs(names) do
     if name:sub(1, 1) ~= "." then
-      walk(found, path .. "/" .. name, wanted, base, depth + 1)
+      walk(found, path .. "/" .. name, depth + 1)
+    end
+  end
+  found.above[id] = nil
+end
+
+-- What is wrong with a path that is neither file nor folder.
+local function error_of(kind)
+  if kind < 0 then
+    return errors.text(kind)
+  elseif kind ~= NOTHING then
+    return "is neither file nor folder"
+  end
+  return facts.is_link ~= 0 and "the link leads to nothing" or "no such file or folder"
+end
+
+-- Below a given path, a name that leads to nothing is an error where a file or folder was to be.
+local function is_missed(found, path, kind)
+  return (kind < 0 or kind == NOTHING and facts.is_link ~= 0)
+    and (found.wanted(path) or knows(found, path))
+end
+
+function walk(found, path, depth)
+  local kind = C.mg_file_stat(path, facts)
+  if kind == FOLDER then
+    walk_folder(found, path, depth)
+  elseif kind == FILE then
+    if found.wanted(path) or depth == 0 then
+      add_file(found, path)
+    end
+  elseif depth == 0 or is_missed(found, path, kind) then
+    fail(found, path, error_of(kind))
+  end
+end
+
+local function walk_all(found, paths)
+  local walked = {}
+  for _, path in ipairs(paths) do
+    path = #path > 1 and path:gsub("/+$", "") or path
+    path = path ~= "" and path or "/"
+    if not walked[path] then
+      walked[path] = true
+      found.base = path
+      walk(found, path, 0)
     end
   end
 end
 
-function walk(found, path, wanted, base, depth)
-  local kind = C.mg_file_stat(path, stamp)
-  if kind == FOLDER and depth <= DEPTH_MAX then
-    walk_folder(found, path, wanted, base, depth)
-  elseif kind == FILE and (wanted(path) or depth == 0) then
-    local name = path:sub(#base + 2)
-    found.files[#found.files + 1] =
-      { path = path, name = name ~= "" and name or path, stamp = tostring(stamp[0]) }
-  elseif kind <= 0 and depth == 0 then
-    local err = kind < 0 and errors.text(kind) or "no such file or folder"
-    found.files[#found.files + 1] = { path = path, name = path, err = err }
+-- --- content -----------------------------------------------------------------
+
+local function read_file(file, before, anew)
+  if not anew and before and before.text and file.stamp and before.stamp == file.stamp then
+    file.text = before.text
+  elseif not file.err then
+    file.text, file.err = read(file.path)
   end
 end
 
 -- Fills in the content of files; returns them by path, and whether anything differs from `known`.
-local function read_changed(files, known)
+local function read_changed(files, known, anew)
   local now, changed = {}, false
   for _, file in ipairs(files) do
     local before = known[file.path]
-    if before and file.stamp and before.stamp == file.stamp then
-      file.text, file.err = before.text, before.err
-    elseif not file.err then
-      file.text, file.err = read(file.path)
-    end
+    read_file(file, before, anew)
     changed = changed or not before or before.text ~= file.text or before.err ~= file.err
     now[file.path] = file
   end
@@ -97,17 +188,18 @@ end
 ---@param paths string[]  folders or files
 ---@param wanted fun(path: string): boolean  which files of a folder count
 ---@param known table<string, table>?  of the last scan: what has not changed is not read again
+---@param anew boolean?  everything is read again
 ---@return { path: string, name: string, text: string?, err: string?, stamp: string? }[] files
+---  and, with `err`, folders that cannot be read
 ---@return string[] folders  to be watched
 ---@return table<string, table> known
 ---@return boolean changed
-function M.scan(paths, wanted, known)
-  local found = { files = {}, folders = {} }
-  for _, path in ipairs(paths) do
-    path = #path > 1 and path:gsub("/+$", "") or path
-    walk(found, path, wanted, path, 0)
-  end
-  local now, changed = read_changed(found.files, known or {})
+function M.scan(paths, wanted, known, anew)
+  known = known or {}
+  local found =
+    { files = {}, folders = {}, given = {}, above = {}, wanted = wanted, known = known }
+  walk_all(found, paths)
+  local now, changed = read_changed(found.files, known, anew)
   return found.files, found.folders, now, changed
 end
 
