@@ -202,6 +202,8 @@ struct mg_file_facts {
 int32_t mg_file_stat(const char *path, struct mg_file_facts *facts);
 /* Names in a folder, sorted, each ended by a NUL. */
 int32_t mg_file_list(const char *path, struct mg_text *names);
+/* What a symbolic link says. UV_EINVAL: it is none. */
+int32_t mg_file_link(const char *path, struct mg_text *target);
 /* At most `limit` bytes, else UV_EFBIG. */
 int32_t mg_file_read(const char *path, uint64_t limit, struct mg_text *content);
 void mg_file_free(struct mg_text *text);
@@ -212,11 +214,14 @@ int32_t mg_file_write(const char *path, const char *text, uint32_t length);
 /* Wakes its waiter when something in one of its folders changes: control/watch.c */
 struct mg_watch;
 struct mg_watch *mg_watch_new(struct mg_vm *vm);
-/* Folders that are watched already stay so; those not named since the last mg_watch_sweep go. */
-int32_t mg_watch_add(struct mg_watch *watch, const char *folder);
+/* Watches what is at that path now; those not named since the last mg_watch_sweep go. `filter`: the one
+ * name in the folder that counts, or endings each behind a slash (/.yaml/.json), which leave out plain
+ * files of other names; null: everything counts. */
+int32_t mg_watch_add(struct mg_watch *watch, const char *folder, const char *filter);
 void mg_watch_sweep(struct mg_watch *watch);
-/* Waits until something changed since the last wait, then for `quiet` seconds without a change. */
-int32_t mg_watch_wait(struct mg_vm *vm, struct mg_watch *watch, double quiet);
+/* Waits until something changed since the last wait, then for `quiet` seconds without a change, but no
+ * longer than `longest` since that first one. */
+int32_t mg_watch_wait(struct mg_vm *vm, struct mg_watch *watch, double quiet, double longest);
 void mg_watch_close(struct mg_watch *watch);
 
 /* Life of the process: gateway.c, for the control thread */

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -110,6 +111,20 @@ int32_t mg_file_list(const char *path, struct mg_text *names)
     buf_fini(&out);
   *names = (struct mg_text){ out.data, (uint32_t)out.len };
   return err;
+}
+
+int32_t mg_file_link(const char *path, struct mg_text *target)
+{
+  char text[PATH_MAX];
+  struct buf out = { 0 };
+  ssize_t length = readlink(path, text, sizeof(text));
+  if (length < 0)
+    return uv_translate_sys_error(errno);
+  int err = buf_put(&out, text, (size_t)length);
+  if (err < 0)
+    return err;
+  *target = (struct mg_text){ out.data, (uint32_t)out.len };
+  return 0;
 }
 
 static int read_all(int fd, uint64_t limit, struct buf *out)

@@ -24,6 +24,7 @@ local scripts = require("moongate.api.scripts")
 local secure = require("moongate.control.secure")
 local task = require("moongate.api.task")
 local vm = require("moongate.api.vm")
+local watch = require("moongate.control.source.watch")
 
 local M = {}
 
@@ -69,7 +70,7 @@ function M.new(sources)
   return setmetatable({
     sources = sources,
     publisher = publish.new({ listen = true }),
-    watch = folder.watch(),
+    watch = watch.new(),
     resolver = resolver.new(),
     ocsp = ocsp.new(),
     health = health.new({ tell = process.health }),
@@ -305,12 +306,13 @@ function Gateway:refresh(force)
   local sources = self.sources
   local anew = self.anew
   self.anew = false
-  local manifests, folders, known, changed =
-    folder.scan(sources.manifests, folder.is_manifest, self.known_manifests, anew)
-  local files, script_folders, known_scripts, scripts_changed =
-    folder.scan(sources.scripts, folder.is_script, self.known_scripts, anew)
+  self.watch:begin()
+  local manifests, known, changed = folder.scan(sources.manifests, folder.is_manifest,
+    { known = self.known_manifests, anew = anew, watch = self.watch })
+  local files, known_scripts, scripts_changed = folder.scan(sources.scripts, folder.is_script,
+    { known = self.known_scripts, anew = anew, watch = self.watch })
+  self.watch:sweep()
   self.known_manifests, self.known_scripts = known, known_scripts
-  self.watch:set(folders, script_folders)
   local first = not self.model
   if #sources.scripts > 0 and (force or scripts_changed or first) then
     load_scripts(self, files)

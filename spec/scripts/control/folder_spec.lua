@@ -5,9 +5,6 @@ local lfs = require("lfs")
 
 core.api()
 package.loaded["moongate.api.core"] = core.C
-for _, name in ipairs({ "task", "vm" }) do -- of the watch, which is not made here
-  package.loaded["moongate.api." .. name] = package.loaded["moongate.api." .. name] or {}
-end
 
 local folder = require("moongate.control.source.folder")
 
@@ -50,7 +47,8 @@ describe("folder", function()
     for i, path in ipairs(paths) do
       paths[i] = base .. "/" .. path
     end
-    local files, _, now, changed = folder.scan(paths, folder.is_manifest, known, anew)
+    local files, now, changed =
+      folder.scan(paths, folder.is_manifest, { known = known, anew = anew })
     known = now
     local seen = {}
     for i, file in ipairs(files) do
@@ -145,6 +143,34 @@ describe("folder", function()
     assert.same({ gone, false }, { scan({ "m" }) })
     shell("rm m/d m/l.yaml")
     assert.same({ WHOLE, true }, { scan({ "m" }) })
+  end)
+
+  it("sees what is put into a folder when that has just begun to be watched", function()
+    local watched = {}
+    local watch = {
+      follow = function() end,
+      folder = function(_, path)
+        watched[#watched + 1] = path:sub(#base + 2)
+        write(watched[#watched] .. "/new.yaml")
+      end,
+    }
+    local files = folder.scan({ base .. "/m" }, folder.is_manifest, { watch = watch })
+    assert.same({ 4, { "m", "m/sub" } }, { #files, watched })
+  end)
+
+  it("reads what a link leads to after the way there has begun to be watched", function()
+    shell("ln -s ../x.yaml m/x.yaml && touch later")
+    local watch = {
+      folder = function() end,
+      follow = function(_, at, name)
+        if name == "x.yaml" then
+          assert.equal(base .. "/m", at)
+          shell("mv later x.yaml")
+        end
+      end,
+    }
+    local files = folder.scan({ base .. "/m" }, folder.is_manifest, { watch = watch })
+    assert.same({ 3, "" }, { #files, files[3].text })
   end)
 
   it("does not go round where links lead to a folder above", function()

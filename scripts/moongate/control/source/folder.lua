@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Files below folders, and word of their changes. Symbolic links are followed, hidden names passed
+-- Files below folders, with their content. Symbolic links are followed, hidden names passed
 -- over: a mounted ConfigMap swaps its content through the link ..data, which its visible names lead
 -- to. A file or folder that cannot be read is among the files, with what is wrong: what it held is
 -- not known to be gone.
@@ -8,16 +8,43 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
-local task = require("moongate.api.task")
-local vm = require("moongate.api.vm")
 
 local M = {}
 
 local NOTHING, FILE, FOLDER = 0, 1, 2
 local DEPTH_MAX = 16
 local FILE_BYTES_MAX = 64 * 1048576
--- An editor's or kubelet's several steps within this time are one change.
-local QUIET_SECONDS = 0.01
+
+local function set_of(list)
+  local set = {}
+  for _, one in ipairs(list) do
+    set[one] = true
+  end
+  return set
+end
+
+local MANIFEST_ENDINGS = { ".yaml", ".yml", ".json" }
+local IS_MANIFEST_ENDING = set_of(MANIFEST_ENDINGS)
+local SCRIPT_ENDINGS = { ".lua" }
+local IS_SCRIPT_ENDING = set_of(SCRIPT_ENDINGS)
+
+local function ending_of(path)
+  return path:match("%.[^./]+$") or ""
+end
+
+---@return boolean
+function M.is_manifest(path)
+  return IS_MANIFEST_ENDING[ending_of(path)] == true
+end
+
+--- Specs beside the scripts are not part of the gateway.
+---@return boolean
+function M.is_script(path)
+  return IS_SCRIPT_ENDING[ending_of(path)] == true and not path:match("_spec%.lua$")
+end
+
+-- Of what they want, for a watch.
+local ENDINGS = { [M.is_manifest] = MANIFEST_ENDINGS, [M.is_script] = SCRIPT_ENDINGS }
 
 local text = ffi.new("struct mg_text")
 local facts = ffi.new("struct mg_file_facts")
@@ -103,7 +130,9 @@ local function walk_folder(found, path, depth)
   elseif depth > DEPTH_MAX then
     return fail(found, path, ("lies more than %d folders deep"):format(DEPTH_MAX))
   end
-  found.folders[#found.folders + 1] = path
+  if found.watch then -- before it is read: what changes from here on is told
+    found.watch:folder(path, ENDINGS[found.wanted])
+  end
   local names, err = visible_names(path)
   if not names then
     return fail(found, path, err)
@@ -111,7 +140,7 @@ local function walk_folder(found, path, depth)
   found.above[id] = true
   for _, name in ipairs(names) do
     if name:sub(1, 1) ~= "." then
-      walk(found, path .. "/" .. name, depth + 1)
+      walk(found, path, name, depth + 1)
     end
   end
   found.above[id] = nil
@@ -133,8 +162,7 @@ local function is_missed(found, path, kind)
     and (found.wanted(path) or knows(found, path))
 end
 
-function walk(found, path, depth)
-  local kind = C.mg_file_stat(path, facts)
+local function walk_path(found, path, kind, depth)
   if kind == FOLDER then
     walk_folder(found, path, depth)
   elseif kind == FILE then
@@ -146,6 +174,17 @@ function walk(found, path, depth)
   end
 end
 
+-- Something in a folder. What a link leads to may change while the folder does not.
+function walk(found, folder, name, depth)
+  local path = folder .. "/" .. name
+  local kind = C.mg_file_stat(path, facts)
+  if facts.is_link ~= 0 and found.watch then
+    found.watch:follow(folder, name)
+    kind = C.mg_file_stat(path, facts)
+  end
+  walk_path(found, path, kind, depth)
+end
+
 local function walk_all(found, paths)
   local walked = {}
   for _, path in ipairs(paths) do
@@ -154,7 +193,10 @@ local function walk_all(found, paths)
     if not walked[path] then
       walked[path] = true
       found.base = path
-      walk(found, path, 0)
+      if found.watch then
+        found.watch:follow(path:sub(1, 1) == "/" and "/" or ".", path)
+      end
+      walk_path(found, path, C.mg_file_stat(path, facts), 0)
     end
   end
 end
@@ -187,66 +229,21 @@ end
 --- Files below the given paths, in the order of paths and names, with their content.
 ---@param paths string[]  folders or files
 ---@param wanted fun(path: string): boolean  which files of a folder count
----@param known table<string, table>?  of the last scan: what has not changed is not read again
----@param anew boolean?  everything is read again
+---@param options? { known: table<string, table>?, anew: boolean?, watch: moongate.Watch? }
+---  `known`: of the last scan: what has not changed is not read again, unless `anew` is set;
+---  `watch` is told of every folder before it is read
 ---@return { path: string, name: string, text: string?, err: string?, stamp: string? }[] files
 ---  and, with `err`, folders that cannot be read
----@return string[] folders  to be watched
 ---@return table<string, table> known
 ---@return boolean changed
-function M.scan(paths, wanted, known, anew)
-  known = known or {}
-  local found =
-    { files = {}, folders = {}, given = {}, above = {}, wanted = wanted, known = known }
+function M.scan(paths, wanted, options)
+  options = options or {}
+  local known = options.known or {}
+  local found = { files = {}, given = {}, above = {}, wanted = wanted, known = known,
+    watch = options.watch }
   walk_all(found, paths)
-  local now, changed = read_changed(found.files, known, anew)
-  return found.files, found.folders, now, changed
-end
-
----@return boolean
-function M.is_manifest(path)
-  return path:match("%.ya?ml$") ~= nil or path:match("%.json$") ~= nil
-end
-
---- Specs beside the scripts are not part of the gateway.
----@return boolean
-function M.is_script(path)
-  return path:match("%.lua$") ~= nil and not path:match("_spec%.lua$")
-end
-
-local CLOSED = -1
-
-local Watch = {}
-Watch.__index = Watch
-
---- Watches folders; `set` says which from time to time, `wait` waits for a change in one of them.
-function M.watch()
-  return setmetatable({ handle = C.mg_watch_new(vm) }, Watch)
-end
-
----@param ... string[]  folders
-function Watch:set(...)
-  if not self.handle then
-    return
-  end
-  for _, folders in ipairs({ ... }) do
-    for _, folder in ipairs(folders) do
-      C.mg_watch_add(self.handle, folder) -- one that cannot be watched is read with the others
-    end
-  end
-  C.mg_watch_sweep(self.handle)
-end
-
----@return integer  below 0: it is closed
-function Watch:wait()
-  return self.handle and task.wait(C.mg_watch_wait(vm, self.handle, QUIET_SECONDS)) or CLOSED
-end
-
-function Watch:close()
-  if self.handle then
-    C.mg_watch_close(self.handle)
-    self.handle = nil
-  end
+  local now, changed = read_changed(found.files, known, options.anew)
+  return found.files, now, changed
 end
 
 return M
