@@ -206,4 +206,30 @@ describe("sources", function()
       assert.is_true(ok, err)
     end)
   end
+
+  it("that nothing can watch are looked at from time to time, which is said", function()
+    local wrapper = base .. "/wrapper"
+    shell([[printf '%%s\n' '#!/bin/sh' 'exec unshare -Ur sh -c "]]
+      .. [[echo 0 >/proc/sys/user/max_inotify_instances || exit 9; exec \"\$0\" \"\$@\"" %s "$@"' ]]
+      .. [[>wrapper && chmod +x wrapper]], process.executable())
+    if os.execute(wrapper .. " version >/dev/null 2>&1") ~= 0 then
+      pending("no namespace of one's own here")
+      return
+    end
+    make("m", "one")
+    local executable = process.executable
+    process.executable = function()
+      return wrapper
+    end
+    local ok, err = pcall(start, "m")
+    process.executable = executable
+    assert(ok, err)
+    local said = gateway:wait_log("watch_failed")
+    assert.truthy(said.hint:find("fs.inotify.max_user_instances", 1, true))
+    assert.truthy(said.path and said.error)
+    assert.are.equal("unwatched", snapshot().faults[1].code)
+    put("m/web.yaml", "two")
+    await("two")
+    assert.are.equal(1, #gateway:logs("watch_failed"))
+  end)
 end)

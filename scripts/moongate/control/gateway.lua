@@ -22,9 +22,9 @@ local resolver = require("moongate.control.resolver")
 local routes = require("moongate.control.routes")
 local scripts = require("moongate.api.scripts")
 local secure = require("moongate.control.secure")
+local source = require("moongate.control.source")
 local task = require("moongate.api.task")
 local vm = require("moongate.api.vm")
-local watch = require("moongate.control.source.watch")
 
 local M = {}
 
@@ -70,7 +70,7 @@ function M.new(sources)
   return setmetatable({
     sources = sources,
     publisher = publish.new({ listen = true }),
-    watch = watch.new(),
+    source = source.new(sources),
     resolver = resolver.new(),
     ocsp = ocsp.new(),
     health = health.new({ tell = process.health }),
@@ -218,7 +218,7 @@ end
 
 local function all_faults(self, model, found)
   local faults = {}
-  for _, list in ipairs({ model.faults, found, { self.script_fault } }) do
+  for _, list in ipairs({ model.faults, found, { self.script_fault }, { self.source.fault } }) do
     for _, fault in ipairs(list) do
       faults[#faults + 1] = fault
     end
@@ -300,29 +300,26 @@ end
 
 local RETRY_SECONDS = 5
 
+-- Scripts that were refused are refused again, unless they have changed.
+local function refresh_scripts(self, found, force)
+  local unloaded = not self.model and not self.script_fault
+  if #self.sources.scripts > 0 and (force or found.scripts_changed or unloaded) then
+    load_scripts(self, found.scripts)
+  end
+end
+
 --- Reads everything, and publishes when something has changed.
 ---@param force boolean?
 function Gateway:refresh(force)
-  local sources = self.sources
-  local anew = self.anew
-  self.anew = false
-  self.watch:begin()
-  local manifests, known, changed = folder.scan(sources.manifests, folder.is_manifest,
-    { known = self.known_manifests, anew = anew, watch = self.watch })
-  local files, known_scripts, scripts_changed = folder.scan(sources.scripts, folder.is_script,
-    { known = self.known_scripts, anew = anew, watch = self.watch })
-  self.watch:sweep()
-  self.known_manifests, self.known_scripts = known, known_scripts
+  local found = self.source:read()
   local first = not self.model
-  if #sources.scripts > 0 and (force or scripts_changed or first) then
-    load_scripts(self, files)
-  end
+  refresh_scripts(self, found, force)
   if first and self.script_fault then
     return -- a script may be what guards the rest: nothing is served before it has been loaded once
   end
-  if force or changed or scripts_changed or first or self.rebuild then
+  if force or found.changed or first or self.rebuild then
     self.rebuild = false
-    build_and_publish(self, manifests)
+    build_and_publish(self, found.manifests)
   end
 end
 
@@ -360,10 +357,19 @@ local function retry_ports(self)
   end
 end
 
+local function look_again(self)
+  while not self.closed do
+    task.sleep(source.LOOK_SECONDS)
+    if self.source.looks_again and not self.busy and not self.closed then
+      self:turn()
+    end
+  end
+end
+
 --- Goes on until the gateway is closed: waits for changes and serves them.
 function Gateway:run()
   process.on_reload = function()
-    self.anew = true -- whoever asks may know better than what a file system says of times
+    self.source.anew = true -- whoever asks may know better than a file system's times
     self:turn(true)
   end
   self:turn()
@@ -378,7 +384,8 @@ function Gateway:run()
     self:turn()
   end)
   task.spawn(retry_ports, self)
-  while self.watch:wait() >= 0 do
+  task.spawn(look_again, self)
+  while self.source:wait() >= 0 do
     self:turn()
   end
 end
@@ -405,7 +412,7 @@ function Gateway:close()
   self.health:close()
   C.mg_snapshot_unref(self.snapshot)
   self.snapshot, self.model = nil, nil
-  self.watch:close()
+  self.source:close()
   self.publisher:close()
   self.closed = true
 end
