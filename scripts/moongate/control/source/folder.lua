@@ -88,11 +88,18 @@ local function fail(found, path, err)
   found.files[#found.files + 1] = { path = path, name = name_of(found, path), err = err }
 end
 
--- What an earlier path of the list has given is the same file, not another of the same content.
-local function add_file(found, path)
+-- Whether an earlier path of the list has given this very file.
+local function is_given(found)
+  if found.is_alone then
+    return false -- and nothing to be worked out for each of thousands
+  end
   local id = identity()
   found.given[id] = found.given[id] or found.base
-  if found.given[id] == found.base then
+  return found.given[id] ~= found.base
+end
+
+local function add_file(found, path)
+  if not is_given(found) then
     local stamp = facts.stamp ~= 0 and tostring(facts.stamp) or nil
     found.files[#found.files + 1] = { path = path, name = name_of(found, path), stamp = stamp }
   end
@@ -240,7 +247,7 @@ function M.scan(paths, wanted, options)
   options = options or {}
   local known = options.known or {}
   local found = { files = {}, given = {}, above = {}, wanted = wanted, known = known,
-    watch = options.watch }
+    watch = options.watch, is_alone = #paths == 1 }
   walk_all(found, paths)
   local now, changed = read_changed(found.files, known, options.anew)
   return found.files, now, changed
