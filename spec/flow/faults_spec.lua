@@ -176,6 +176,21 @@ describe("one object that is wrong", function()
     assert.are.equal(0, snapshot().errors)
   end)
 
+  it("has no quotes where it guards a path: the version before stays in force", function()
+    local guarded = manifests.ingress("guard", { host = "probed.test", service = "web",
+      paths = { "/admin" }, annotations = { ["moongate.dev/plugins"] = "none-such", x = "a" } })
+    write(manifests.join(ingress(), guarded))
+    assert.are.equal(503, status("probed.test", "/admin"))
+    write(manifests.join(ingress(), (guarded:gsub('x: "a"', "x: 8"))))
+    assert.are.equal(503, status("probed.test", "/admin"))
+    assert.are.equal(200, status("probed.test"))
+    assert.are.equal(1, count_logs("stays in force"))
+    gateway:reload() -- what is kept is kept
+    assert.are.equal(503, status("probed.test", "/admin"))
+    write(ingress())
+    assert.are.equal(200, status("probed.test", "/admin"))
+  end)
+
   it("is there twice: one of them serves, and that is told", function()
     write(manifests.join(ingress(), ingress()))
     assert.are.equal(200, status("probed.test"))

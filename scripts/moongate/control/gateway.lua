@@ -181,12 +181,14 @@ end
 ---@param loaded table       of scripts.load
 ---@param values table<string, string>
 ---@param resolve fun(host: string): string[]?, string?
----@param before { objects: table, memory: moongate.Memory }?  what the last model left
+---@param before { objects: table, memory: moongate.Memory, store: moongate.Store? }?  what the last
+---  model left
 function M.model(sources, manifests, loaded, values, resolve, before)
   before = before or {}
   local options = { flags = sources.flags or {}, settings = values, memory = before.memory,
     own_ports = sources.own_ports, started = sources.started }
-  local model, store = control.build_files(reader_of(manifests), options, before.objects)
+  local model, store = control.build_files(reader_of(manifests), options, before.objects,
+    before.store)
   local declared = {}
   for _, list in ipairs({ sources.routes or {}, loaded.routes }) do
     for _, one in ipairs(list) do

@@ -11,14 +11,11 @@ local M = {}
 ---@param objects moongate.Object[]  in an order that stays the same from run to run
 ---@param options moongate.TranslateOptions?
 ---@param faults moongate.Fault[]?   found while the objects were read
+---@param before moongate.Store?     of the last model: what is wrong now is as it was there
 ---@return table model
 ---@return moongate.Store store
-function M.build(objects, options, faults)
-  local held = store.new()
-  for _, object in ipairs(objects) do
-    store.add(held, object)
-  end
-  held.list = objects
+function M.build(objects, options, faults, before)
+  local held = store.fill(objects, before)
   local model = translate.translate(held, options)
   local all = {}
   for _, list in ipairs({ faults or {}, held.faults, model.faults }) do
@@ -34,11 +31,12 @@ end
 ---@param reader fun(): string?, string?, string?  see source/files.lua
 ---@param options moongate.TranslateOptions?
 ---@param known table<string, moongate.Object[]>?  see source/files.lua
+---@param before moongate.Store?  see M.build
 ---@return table model
 ---@return moongate.Store store
-function M.build_files(reader, options, known)
+function M.build_files(reader, options, known, before)
   local objects, faults = files.read(reader, known)
-  return M.build(objects, options, faults)
+  return M.build(objects, options, faults, before)
 end
 
 --- The settings that manifest files and the caller's own say, without all the rest.

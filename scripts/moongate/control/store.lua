@@ -1,19 +1,23 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Objects by kind, namespace and name, each judged by its shape: one that is wrong is left out and
--- reported, the others stay. Comes after control/source, before control/translate.
+-- Objects by kind, namespace and name, each judged by its shape: one that is wrong is reported, and
+-- is what it was before, as if an API server had refused it. Without a version before, an Ingress
+-- keeps its paths, which answer 503; all else is left out. Comes after control/source, before
+-- control/translate.
 local base64 = require("moongate.api.base64")
 local kinds = require("moongate.control.store.kinds")
 local model = require("moongate.control.model")
+local remains = require("moongate.control.store.remains")
 
 local M = {}
 
 ---@class moongate.Store
 ---@field objects table<string, table<string, moongate.Object>>  kind -> "namespace/name" or "name"
 ---@field slices table<string, moongate.Object[]>  "namespace/service" -> its EndpointSlices
+---@field broken table<string, moongate.Object>  title -> one that is there, and wrong, and left out
 ---@field ignored table<string, integer>  "apps/v1 Deployment" -> how many
 ---@field faults moongate.Fault[]
 ---@field has_duplicates boolean?
----@field list moongate.Object[]?  all that were offered, where somebody says so
+---@field list moongate.Object[]?  all that were offered to `fill`, or what stands for them
 
 --- Makes an empty store.
 ---@return moongate.Store
@@ -22,7 +26,7 @@ function M.new()
   for kind in pairs(kinds.known) do
     objects[kind] = {}
   end
-  return { objects = objects, slices = {}, ignored = {}, faults = {} }
+  return { objects = objects, slices = {}, broken = {}, ignored = {}, faults = {} }
 end
 
 local function count_ignored(store, value)
@@ -136,13 +140,32 @@ local function judge(object)
   return own
 end
 
-local function tell(store, judged)
+-- A fault of an object is found once; what comes of it depends on what was before.
+local function with_more(fault, text)
+  local copy = {}
+  for key, value in pairs(fault) do
+    copy[key] = value
+  end
+  copy.message = fault.message .. text
+  return copy
+end
+
+-- `consequence` is said behind each error.
+local function tell(store, judged, consequence)
   for key, count in pairs(judged.ignored) do
     store.ignored[key] = (store.ignored[key] or 0) + count
   end
   for _, fault in ipairs(judged.faults) do
-    store.faults[#store.faults + 1] = fault
+    local is_error = consequence and fault.severity == "error"
+    store.faults[#store.faults + 1] = is_error and with_more(fault, consequence) or fault
   end
+end
+
+local function put(store, object)
+  if object.kind == "EndpointSlice" then
+    index_slice(store, object)
+  end
+  store.objects[object.kind][object.key] = object
 end
 
 --- Adds an object. Kinds that the gateway does not read are only counted.
@@ -155,8 +178,7 @@ function M.add(store, object)
   if not judged.is_right then
     return false
   end
-  local same = store.objects[object.kind]
-  local first = same[object.key]
+  local first = store.objects[object.kind][object.key]
   if first then
     local where = first.file and (" in %s:%d"):format(first.file, first.line) or ""
     local message = ("is defined twice, first%s; the first one counts, remove one"):format(where)
@@ -164,11 +186,65 @@ function M.add(store, object)
     store.has_duplicates = true
     return false
   end
-  if object.kind == "EndpointSlice" then
-    index_slice(store, object)
-  end
-  same[object.key] = object
+  put(store, object)
   return true
+end
+
+-- Whose kind is read, and whose name can be.
+local function is_known(object)
+  local metadata = object.kind and object.value.metadata
+  local namespace = type(metadata) == "table" and metadata.namespace
+  return object.name ~= nil and (not namespace or type(namespace) == "string")
+end
+
+-- What stands for an object that is wrong, and what is said of it.
+local function stand_in(object, before)
+  local last = before and before.objects[object.kind][object.key]
+  if last and not last.denied then
+    return last, "; the version before stays in force"
+  end
+  local judged = object.judged
+  if object.kind == "Ingress" and judged.remains == nil then
+    judged.remains = remains.of(object) or false -- the same each time, for whoever compares
+  end
+  return judged.remains, judged.remains and "; its paths answer 503 until it is right"
+end
+
+-- Returns what stands for the object, if anything does.
+local function add_wrong(store, object, before)
+  local other, consequence
+  if is_known(object) and not store.objects[object.kind][object.key] then
+    other, consequence = stand_in(object, before)
+    if other then
+      put(store, other)
+    else
+      store.broken[object.title] = object
+    end
+  end
+  tell(store, object.judged, consequence or nil)
+  return other
+end
+
+--- A store of these objects. One that is wrong is what it was in `before`.
+---@param objects moongate.Object[]
+---@param before moongate.Store?  of the objects as they were; not changed, and not kept
+---@return moongate.Store
+function M.fill(objects, before)
+  local store, list, wrong = M.new(), {}, {}
+  for i, object in ipairs(objects) do
+    list[i] = object
+    if (object.judged or judge(object)).is_right then
+      M.add(store, object)
+    else
+      wrong[#wrong + 1] = i
+    end
+  end
+  -- Behind the others, for one that is right goes before one that is wrong.
+  for _, i in ipairs(wrong) do
+    list[i] = add_wrong(store, list[i], before) or list[i]
+  end
+  store.list = list
+  return store
 end
 
 --- Looks an object up.

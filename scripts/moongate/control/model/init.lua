@@ -16,6 +16,7 @@ local M = {}
 ---@field name string?
 ---@field title string?     "Ingress default/web"
 ---@field service string?   "namespace/name", of an EndpointSlice
+---@field denied string?    why the routes of an Ingress answer 503, where its shape is wrong
 
 ---@class moongate.Fault
 ---@field severity "error"|"warning"

@@ -84,6 +84,13 @@ function M.collect(context)
   context.attachments = {}
 end
 
+-- Which plugins a Namespace wants that is wrong nobody knows.
+local function why_unknown(context, namespace)
+  if context.store.broken["Namespace " .. namespace] then
+    return ("Namespace %s is not right; see its own fault"):format(namespace)
+  end
+end
+
 --- Adds to a route what Namespace, Service and Ingress name; the more specific one replaces an
 --- equal name.
 ---@param context table
@@ -93,6 +100,7 @@ end
 function M.add(context, route, ingress, service)
   local objects = context.store.objects
   local found = {}
+  route.fault = route.fault or why_unknown(context, ingress.object.namespace)
   for _, object in ipairs({
     objects.Namespace[ingress.object.namespace] or false,
     service and objects.Service[service] or false,

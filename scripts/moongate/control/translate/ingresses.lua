@@ -168,9 +168,21 @@ function M.judge(context, object)
   return class.judge(context, object)
 end
 
+-- Of an Ingress of wrong shape nothing counts but its hosts and paths, which answer 503, whatever
+-- else may be wrong. As the alternative of another it serves nothing.
+local function read_denied(notes, object)
+  notes.denied = object.denied
+  if not notes.canary then
+    return notes, rules_of(object)
+  end
+end
+
 -- Its annotations and rules; nothing when it must not be loaded.
 local function read(context, object)
   local notes = annotations.read(context.notes, object)
+  if object.denied then
+    return read_denied(notes, object)
+  end
   local strict = context.settings["strict-validate-path-type"]
   if not notes.dropped and (not strict or paths_are_strict(context, object)) then
     return notes, rules_of(object)

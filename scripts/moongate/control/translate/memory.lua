@@ -63,6 +63,12 @@ end
 --- Stands for the store's slices where else there is a kind.
 M.SLICES = "slices"
 local SLICES = M.SLICES
+-- The same for objects that are there and wrong.
+local BROKEN = "broken"
+
+local function list_of(store, kind)
+  return (kind == SLICES or kind == BROKEN) and store[kind] or store.objects[kind]
+end
 
 --- A store whose look-ups go to `reads.list`, as (kind, key, value) in turn; `all` are its objects
 --- for who wants to go through them.
@@ -73,7 +79,8 @@ function M.watched(store, reads)
   for kind, list in pairs(store.objects) do
     objects[kind] = noting(list, kind, reads)
   end
-  return { objects = objects, slices = noting(store.slices, SLICES, reads), all = store.objects }
+  return { objects = objects, slices = noting(store.slices, SLICES, reads),
+    broken = noting(store.broken, BROKEN, reads), all = store.objects }
 end
 
 -- Slices of a Service are a new list each time.
@@ -93,7 +100,7 @@ end
 
 local function hold(reads, store)
   for i = 1, #reads, 3 do
-    local list = reads[i] == SLICES and store.slices or store.objects[reads[i]]
+    local list = list_of(store, reads[i])
     if not is_equal(list[reads[i + 1]] or false, reads[i + 2]) then
       return false
     end

@@ -115,7 +115,9 @@ local function decide_host(context, server, ingress)
   if values["auth-tls-secret"] and not server.client_auth and server.host ~= "*" then
     server.client_auth = client_auth.decide(context, ingress)
   end
-  passthrough.decide(context, server, ingress)
+  if not ingress.object.denied then -- else nothing would answer 503
+    passthrough.decide(context, server, ingress)
+  end
   suites.decide(server, ingress)
   if not server.certificate and server.host ~= "*" then
     certificates.decide(context, server, ingress)
@@ -131,12 +133,13 @@ local function complain_taken(context, ingress, rule, path, first)
 end
 
 local function add_path(context, server, ingress, rule, path)
-  if not path.backend.service then
+  if not path.backend.service and not ingress.object.denied then
     local message = "a resource cannot be served, the path is left out; name a service"
     local where = model.below(path.field, "backend", "resource")
     model.fault(context.faults, ingress.object, "warning", where, message).code = "resource"
     return
   end
+  local backend = path.backend.service and path.backend or nil
   local first = server.by_path[location_key(path.path, path.exact)]
   if first and not first.default then
     return complain_taken(context, ingress, rule, path, first)
@@ -145,12 +148,12 @@ local function add_path(context, server, ingress, rule, path)
     server.www = server.www or ingress
   end
   if first then
-    first.default, first.ingress, first.backend = nil, ingress, path.backend
+    first.default, first.ingress, first.backend = nil, ingress, backend
     first.field = path.field
     return
   end
   add_location(server, { path = path.path, exact = path.exact, ingress = ingress,
-    backend = path.backend, field = path.field })
+    backend = backend, field = path.field })
 end
 
 local function complain_canary(context, ingress, path, message)
