@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Objects by kind, namespace and name, each judged by its shape: one that is wrong is reported, and
 -- is what it was before, as if an API server had refused it. Without a version before, an Ingress
--- keeps its paths, which answer 503; all else is left out. Comes after control/source, before
--- control/translate.
+-- keeps its paths, which answer 503; all else is left out. Of a ConfigMap, each key is judged
+-- alone. Comes after control/source, before control/translate.
 local base64 = require("moongate.api.base64")
 local kinds = require("moongate.control.store.kinds")
 local model = require("moongate.control.model")
@@ -47,17 +47,22 @@ local function identify(object, kind)
   object.title = object.kind .. " " .. object.key
 end
 
-local function is_right(store, object, kind)
-  local value = object.value
-  local right = true
-  local function complain(path, message, severity)
-    severity = severity or "error"
-    right = right and severity == "warning"
-    model.fault(store.faults, object, severity, path, message).code = "shape"
-  end
-  if value.metadata == nil then
-    complain({ "metadata" }, "is required; it holds the object's name")
+-- Each key of a ConfigMap is somebody's own matter, and what else is in its metadata nobody reads:
+-- what is wrong there spoils no other key.
+local function is_apart(object, path)
+  if object.kind ~= "ConfigMap" then
     return false
+  elseif path[1] == "metadata" then
+    return path[2] == "annotations" or path[2] == "labels" or path[2] == "creationTimestamp"
+  end
+  return path[2] ~= nil
+end
+
+-- Calls `complain` for each thing wrong.
+local function look_at(object, kind, complain)
+  local value = object.value
+  if value.metadata == nil then
+    return complain({ "metadata" }, "is required; it holds the object's name")
   end
   kinds.metadata(value.metadata, { "metadata" }, complain)
   if object.name then
@@ -76,7 +81,46 @@ local function is_right(store, object, kind)
       kind.fields[field](value[field], { field }, complain)
     end
   end
+end
+
+local function is_right(store, object, kind)
+  local right = true
+  look_at(object, kind, function(path, message, severity)
+    local fault = model.fault(store.faults, object, severity or "error", path, message)
+    fault.code = "shape"
+    if is_apart(object, path) then
+      store.wrong[path[1]] = store.wrong[path[1]] or {}
+      store.wrong[path[1]][path[2]] = fault
+    else
+      right = right and fault.severity == "warning"
+    end
+  end)
   return right
+end
+
+-- What was meant, as far as a list without its entries' quotes can tell.
+local function text_of(value)
+  if type(value) ~= "table" then
+    return tostring(value)
+  end
+  local parts = {}
+  for i, item in ipairs(value) do
+    parts[i] = tostring(item)
+  end
+  return table.concat(parts, ",")
+end
+
+-- `data` has the keys that are right, `wrong_data` the others.
+local function read_config_map(store, object)
+  object.data, object.wrong_data = {}, {}
+  local wrong = store.wrong.data or {}
+  for key, value in pairs(object.value.data or {}) do
+    if wrong[key] then
+      object.wrong_data[key] = { text = text_of(value), fault = wrong[key] }
+    else
+      object.data[key] = value
+    end
+  end
 end
 
 -- `data` becomes bytes; stringData wins over it, as in the API server.
@@ -129,12 +173,12 @@ end
 
 -- Whether an object can be taken, as it stands; found out once.
 local function judge(object)
-  local own = { faults = {}, ignored = {} }
+  local own = { faults = {}, ignored = {}, wrong = {} }
   local kind = known_kind(own, object)
   own.is_right = kind ~= nil and is_right(own, object, kind)
     and (object.kind ~= "Secret" or decode_secret(own, object))
   if object.kind == "ConfigMap" and own.is_right then
-    object.data = object.value.data or {}
+    read_config_map(own, object)
   end
   object.judged = own
   return own

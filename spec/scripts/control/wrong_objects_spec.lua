@@ -147,3 +147,67 @@ describe("another object of wrong shape", function()
     assert.equal("key", route.plugins[#route.plugins].name)
   end)
 end)
+
+describe("a ConfigMap with a value that is no text", function()
+  local SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, "
+    .. "namespace: ingress-nginx}\ndata: {%s}\n"
+
+  local function settings_of(data, is_now)
+    local model = (is_now or gateway())(SETTINGS:format(data))
+    return model.typed_settings, model
+  end
+
+  it("loses that key alone, and names it", function()
+    local settings, model = settings_of('keep-alive: 30, block-cidrs: 10.0.0.0/8, '
+      .. 'proxy-read-timeout: "7"')
+    assert.same({ "10.0.0.0/8" }, settings["block-cidrs"])
+    assert.equal(7000, settings["proxy-read-timeout"])
+    assert.equal(75000, settings["keep-alive"])
+    assert.equal('data["keep-alive"]', model.faults[1].field)
+    assert.equal(1, #model.faults)
+  end)
+
+  it("acts on access as far as it can be read", function()
+    assert.same({ "255.255.255.255" },
+      (settings_of("whitelist-source-range: 5"))["whitelist-source-range"])
+    assert.same({ "10.0.0.0/8", "10.1.0.0/16" },
+      (settings_of("block-cidrs: [10.0.0.0/8, 10.1.0.0/16, x]"))["block-cidrs"])
+  end)
+
+  it("is told to whoever asks for a setting before there is anything else", function()
+    local reader = control.reader({ { "a.yaml", SETTINGS:format("bind-address: 5") } })
+    local _, wrong = build.settings_of_files(reader, {})
+    assert.equal('data["bind-address"]', wrong["bind-address"].field)
+  end)
+
+  it("is read whatever its annotations are", function()
+    local text = SETTINGS:format("block-cidrs: 10.0.0.0/8")
+      :gsub("{name", "{annotations: {x: 5}, name")
+    assert.same({ "10.0.0.0/8" }, gateway()(text).typed_settings["block-cidrs"])
+  end)
+
+  it("is what it was before where it cannot be read at all", function()
+    local is_now = gateway()
+    settings_of("block-cidrs: 10.0.0.0/8", is_now)
+    local model = is_now((SETTINGS:format(""):gsub("data: {}", "data: [x]")))
+    assert.same({ "10.0.0.0/8" }, model.typed_settings["block-cidrs"])
+    assert.truthy(control.fault(model, "the version before stays in force"))
+  end)
+
+  it("denies paths that get fields from it", function()
+    local text = control.ingress("site", "a.test", { { "/", "Prefix", "one" } },
+      { ["custom-headers"] = "fields" })
+    local fields = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fields}\ndata: {X-A: 5}\n"
+    local route = control.route(gateway()(SERVICES .. text .. fields), "a.test", "prefix", "/")
+    assert.equal("key X-A of ConfigMap default/fields is not right; see its own fault", route.fault)
+  end)
+
+  it("opens the other ports of TCP services", function()
+    local ports = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tcp}\n"
+      .. "data: {'9000': default/one:80, '9001': 5}\n"
+    local model = gateway()(SERVICES .. ports,
+      { flags = { ["tcp-services-configmap"] = "default/tcp" } })
+    assert.equal(1, #model.ports)
+    assert.equal(9000, model.ports[1].port)
+  end)
+end)

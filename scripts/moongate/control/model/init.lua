@@ -16,6 +16,9 @@ local M = {}
 ---@field name string?
 ---@field title string?     "Ingress default/web"
 ---@field service string?   "namespace/name", of an EndpointSlice
+---@field data table<string, string>?  of a Secret, decoded, or of a ConfigMap
+---@field wrong_data table<string, { text: string, fault: moongate.Fault }>?  of a ConfigMap: keys
+---  whose values are no texts, with the texts that they may stand for
 ---@field denied string?    why the routes of an Ingress answer 503, where its shape is wrong
 
 ---@class moongate.Fault

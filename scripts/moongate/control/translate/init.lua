@@ -95,12 +95,10 @@ local function complain_started(context)
   end
 end
 
--- The controller's ConfigMap, over which the caller's own settings win.
-local function read_settings(context, overrides)
-  local key = context.flags.configmap or M.CONFIG_MAP
-  local object = context.store.objects.ConfigMap[key]
+-- Keys of the controller's ConfigMap, as written.
+local function read_config_map(context, object)
   local raw = {}
-  for _, name in ipairs(object and model.keys(object.data) or {}) do
+  for _, name in ipairs(model.keys(object.data)) do
     local _, err, code = settings.parse(name, object.data[name])
     if code then
       local path = { "data", name }
@@ -111,6 +109,18 @@ local function read_settings(context, overrides)
       raw[name] = object.data[name]
     end
   end
+  for name, wrong in pairs(object.wrong_data) do -- the store has told of it
+    context.setting_faults[name] = wrong.fault
+    raw[name] = access.rest_of(name, wrong.text)
+  end
+  return raw
+end
+
+-- The controller's ConfigMap, over which the caller's own settings win.
+local function read_settings(context, overrides)
+  local key = context.flags.configmap or M.CONFIG_MAP
+  local object = context.store.objects.ConfigMap[key]
+  local raw = object and read_config_map(context, object) or {}
   for name, text in pairs(overrides or {}) do
     local _, err, code = settings.parse(name, text)
     if code then

@@ -5,12 +5,18 @@ local model = require("moongate.control.model")
 
 local M = {}
 
+-- Where each key counts, one that is wrong is not left out in silence.
+local function wrong_key_of(object)
+  local key = object.kind == "ConfigMap" and model.keys(object.wrong_data)[1]
+  return key and ("key %s of %s is not right; see its own fault"):format(key, object.title) or nil
+end
+
 --- Finds the object that an annotation names, and notes nothing.
 ---@param context table
 ---@param ingress moongate.Ingress
 ---@param name string   the annotation, without prefix
 ---@param kind "Secret"|"ConfigMap"|"Service"
----@return moongate.Object? object
+---@return moongate.Object? object  a ConfigMap has all of its keys
 ---@return string? err  nil when the annotation is not given
 ---@return "missing"? code  there is no such object
 function M.find(context, ingress, name, kind)
@@ -27,6 +33,10 @@ function M.find(context, ingress, name, kind)
       .. "forbids"):format(kind, key)
   elseif not object then
     return nil, ("%s %s does not exist"):format(kind, key), "missing"
+  end
+  local wrong = wrong_key_of(object)
+  if wrong then
+    return nil, wrong
   end
   return object
 end
