@@ -236,6 +236,13 @@ describe("one object that is wrong", function()
     write(manifests.join(good, manifests.secret("bad", mended), ingress(nil, "bad")))
     assert.truthy(served("probed.test"):find("mended%-cn"))
     assert.are.equal(0, snapshot().errors)
+    -- Broken again, the name has what it had, for as long as there is the Secret.
+    local other = { certificate = mended.certificate, key = made.key }
+    write(manifests.join(good, manifests.secret("bad", other), ingress(nil, "bad")))
+    assert.truthy(served("probed.test"):find("mended%-cn"))
+    assert.truthy(json.encode(snapshot().faults):find("certificate before stays in use", 1, true))
+    write(manifests.join(good, ingress(nil, "bad")))
+    assert.is_nil(served("probed.test"):find("mended%-cn"))
     write(ingress())
   end)
 end)

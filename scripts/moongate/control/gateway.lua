@@ -181,12 +181,15 @@ end
 ---@param loaded table       of scripts.load
 ---@param values table<string, string>
 ---@param resolve fun(host: string): string[]?, string?
----@param before { objects: table, memory: moongate.Memory, store: moongate.Store? }?  what the last
----  model left
+---@param before { objects: table, memory: moongate.Memory, store: moongate.Store?,
+---  publisher: moongate.Publisher? }?  what the last model left, and who loads certificates
 function M.model(sources, manifests, loaded, values, resolve, before)
   before = before or {}
   local options = { flags = sources.flags or {}, settings = values, memory = before.memory,
-    own_ports = sources.own_ports, started = sources.started }
+    own_ports = sources.own_ports, started = sources.started,
+    loads = before.publisher and function(pair)
+      return before.publisher:why_not_loaded(pair)
+    end }
   local model, store = control.build_files(reader_of(manifests), options, before.objects,
     before.store)
   local declared = {}

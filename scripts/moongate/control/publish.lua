@@ -111,6 +111,13 @@ function Publisher:build(model)
   return snapshot, self.number, faults
 end
 
+--- What is wrong with a certificate and its key, if anything; the next snapshot has them at hand.
+---@param pair { certificate: string, key: string }
+---@return string?
+function Publisher:why_not_loaded(pair)
+  return self.writer.secure:why_not_loaded(pair)
+end
+
 --- The certificates of the newest snapshot.
 ---@return moongate.CertificateEnd[]
 function Publisher:certificates()

@@ -57,12 +57,23 @@ local function complain(faults, entry, field, message, severity)
     message = message }
 end
 
+local function key_of(entry)
+  return ("%d:%s%s"):format(#entry.certificate, entry.certificate, entry.key)
+end
+
+--- Why a certificate cannot be had, or nil. It is kept until the next draft, which may want it.
+---@param entry { certificate: string, key: string }
+---@return string?
+function Secure:why_not_loaded(entry)
+  local certificate, err = find(self.certificates, key_of(entry), entry, {})
+  return not certificate and err or nil
+end
+
 local function draft_certificates(self, draft, model, faults)
   local used = {}
   self.drafted = {}
   local function put(entry, names)
-    local key = ("%d:%s%s"):format(#entry.certificate, entry.certificate, entry.key)
-    local certificate, err = find(self.certificates, key, entry, used)
+    local certificate, err = find(self.certificates, key_of(entry), entry, used)
     if not certificate then
       complain(faults, entry, "tls", err .. "; names of this certificate get the default one")
       return

@@ -6,6 +6,7 @@ local control = require("spec.support.control")
 
 local build = require("moongate.control")
 local memory = require("moongate.control.translate.memory")
+local x509 = require("spec.support.certificates")
 
 -- What a gateway is told one after the other. Returns a function that takes the next text.
 local function gateway()
@@ -209,5 +210,93 @@ describe("a ConfigMap with a value that is no text", function()
       { flags = { ["tcp-services-configmap"] = "default/tcp" } })
     assert.equal(1, #model.ports)
     assert.equal(9000, model.ports[1].port)
+  end)
+end)
+
+describe("a Secret that holds no certificate any more", function()
+  local secure = control.ingress("site", "a.test", { { "/", "Prefix", "one" } }, nil,
+    "  tls: [{hosts: [a.test], secretName: tls}]")
+  local first, second
+  local loaded = function(pair)
+    return pair.key == "bad" and "no key" or nil
+  end
+
+  setup(function()
+    first = x509.make("before", { san = "DNS:a.test" })
+    second = x509.make("after", { san = "DNS:a.test" })
+  end)
+
+  local function secret(certificate, key)
+    return ("apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\nstringData:\n"
+      .. "  tls.crt: %q\n  tls.key: %q\n"):format(certificate, key):gsub("\\\n", "\\n")
+  end
+
+  local function served(model)
+    local entry = model.certificates[1]
+    return entry and entry.certificate
+  end
+
+  local function start(options)
+    local is_now = gateway()
+    local function serve(text)
+      return is_now(SERVICES .. secure .. text, options or { loads = loaded })
+    end
+    assert.equal(first.certificate, served(serve(secret(first.certificate, first.key))))
+    return serve
+  end
+
+  local WRONG = {
+    ["with a key that does not load"] = function()
+      return secret(second.certificate, "bad")
+    end,
+    ["without a certificate"] = function()
+      return secret("AAAA", "good")
+    end,
+    ["that is empty"] = function()
+      return secret("", "")
+    end,
+  }
+  for what, text in pairs(WRONG) do
+    it("keeps the one before: " .. what, function()
+      local serve = start()
+      for _ = 1, 2 do
+        local model = serve(text())
+        assert.equal(first.certificate, served(model))
+        assert.same({ "a.test" }, model.certificates[1].names)
+        local fault = control.fault(model, "; the certificate before stays in use")
+        assert.equal("Ingress default/site", fault.object)
+        assert.equal("spec.tls[0].secretName", fault.field)
+      end
+      local model = serve(secret(second.certificate, second.key))
+      assert.equal(second.certificate, served(model))
+      assert.same({}, model.faults)
+    end)
+  end
+
+  it("keeps it where it is no base64, and where other settings come", function()
+    local serve = start()
+    local model = serve("apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\n"
+      .. "data: {tls.crt: '!!'}\n")
+    assert.equal(first.certificate, served(model))
+    assert.truthy(control.fault(model, "; the version before stays in force"))
+    model = serve(WRONG["that is empty"]() .. "---\napiVersion: v1\nkind: ConfigMap\nmetadata: "
+      .. "{name: ingress-nginx-controller, namespace: ingress-nginx}\ndata: {keep-alive: '5'}\n")
+    assert.equal(first.certificate, served(model))
+  end)
+
+  it("loses it with the Secret", function()
+    local serve = start()
+    assert.is_nil(served(serve("")))
+    local model = serve(WRONG["that is empty"]())
+    assert.is_nil(served(model))
+    assert.truthy(control.fault(model, "the default certificate is used"))
+  end)
+
+  it("keeps it as the default one", function()
+    local serve = start({ loads = loaded, flags = { ["default-ssl-certificate"] = "default/tls" } })
+    local model = serve(WRONG["with a key that does not load"]())
+    assert.equal(first.certificate, model.default_certificate.certificate)
+    assert.equal("cannot be used: no key; the certificate before stays in use",
+      control.fault(model, "stays in use").message:gsub("^Secret default/tls ", ""))
   end)
 end)

@@ -200,7 +200,7 @@ local function new_context(store, options)
   context.own_ports = options.own_ports
   context.objects, context.has_duplicates = store.list, store.has_duplicates
   context.reads, context.told = { list = {} }, {}
-  context.certificate_names, context.service_wrong = {}, {}
+  context.loads, context.service_wrong = options.loads, {}
   context.allowed_headers = allowed_headers(context)
   context.default_backend = services.default_backend(context)
   context.global_headers = plugins.global_headers(context)
@@ -337,6 +337,7 @@ end
 ---@field memory moongate.Memory?       what the last translation left
 ---@field own_ports table<integer, string>?  of the gateway, which no TCP service may have
 ---@field started table<string, any>?  settings, typed, that took effect at the start and then not
+---@field loads (fun(pair: moongate.Pair): string?)?  what is wrong with a certificate and its key
 
 --- The settings alone.
 ---@param store moongate.Store
@@ -363,7 +364,7 @@ function M.translate(store, options)
   local grouped = servers_of.group(context, list)
   local servers = change and change_of.merge(context, change, grouped) or grouped
   local further = add_hosts(context, servers, change)
-  context.model.certificates = certificates.list(context, servers, further)
+  context.model.certificates = certificates.list(servers, further)
   context.model.default_certificate = certificates.default(context)
   context.model.passthroughs = passthrough.list(context, servers)
   context.model.client_auths = client_auth.list(servers, further)

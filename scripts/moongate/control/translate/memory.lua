@@ -12,6 +12,8 @@ local M = {}
 ---@field ingresses table<moongate.Object, table>
 ---@field hosts table<string, table>
 ---@field services table<string, table>
+---@field pairs table<string, { secret: moongate.Object, pair: moongate.Pair?, err: string? }>  by
+---  Secret; not forgotten with the settings
 local Memory = {}
 Memory.__index = Memory
 
@@ -21,6 +23,7 @@ function M.new()
     ingresses = {},
     hosts = {},
     services = {},
+    pairs = {},
     origins = setmetatable({}, { __mode = "k" }), -- of configurations, for the model
   }, Memory)
 end
@@ -40,6 +43,11 @@ end
 function Memory:finish(last)
   for kind, now in pairs(self.next) do
     self[kind] = now
+  end
+  for key in pairs(self.pairs) do
+    if not self.store.objects.Secret[key] then
+      self.pairs[key] = nil
+    end
   end
   self.next, self.store, self.last = nil, nil, last
 end

@@ -27,7 +27,7 @@ local M = {}
 ---@field locations moongate.Location[]  in the order of the Ingresses
 ---@field aliases { names: string[], patterns: string[] }?
 ---@field certificate boolean?   https is configured, if only by the default certificate
----@field secret moongate.Object?  holds the certificate
+---@field pair moongate.Pair?  the certificate
 ---@field client_auth moongate.ClientAuth?
 ---@field passthrough moongate.Ingress?
 ---@field suites moongate.Suites?

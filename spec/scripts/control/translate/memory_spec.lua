@@ -165,7 +165,7 @@ local CHANGES = {
     world.timeout = pick({ 30, 40, "soon" })
   end,
   function(world)
-    world.has_secret = not world.has_secret
+    world.secret = pick({ "right", "empty", "no text", false })
   end,
 }
 
@@ -183,8 +183,10 @@ local function files_of(world, tls)
   if world.header then
     add("headers.yaml", config_map("headers", world.header))
   end
-  if world.has_secret then
-    add("tls.yaml", tls)
+  if world.secret then
+    add("tls.yaml", world.secret == "right" and tls
+      or ("apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\n%s\n"):format(
+        world.secret == "empty" and "data: {}" or "stringData: {tls.crt: 5}"))
   end
   table.sort(files, function(a, b)
     return a[1] < b[1]
@@ -229,12 +231,15 @@ end
 -- Translates what there is now in both ways.
 local function pair()
   local kept, known = memory.new(), {}
-  local stores = {}
+  local stores, certificates = {}, {}
   return function(files)
     local with, from_nothing
     with, stores.with =
       build.build_files(reader_of(files), { memory = kept }, known, stores.with)
-    from_nothing, stores.without = build.build_files(reader_of(files), {}, nil, stores.without)
+    local nothing = memory.new()
+    nothing.pairs = certificates
+    from_nothing, stores.without =
+      build.build_files(reader_of(files), { memory = nothing }, nil, stores.without)
     return with, difference(text_of(from_nothing), text_of(with))
   end
 end
