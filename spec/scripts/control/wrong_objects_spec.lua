@@ -300,3 +300,34 @@ describe("a Secret that holds no certificate any more", function()
       control.fault(model, "stays in use").message:gsub("^Secret default/tls ", ""))
   end)
 end)
+
+describe("who needs an object that is not right", function()
+  local NEEDS = control.ingress("site", "a.test", { { "/", "Prefix", "mute" } }, {
+    ["auth-type"] = "basic", ["auth-secret"] = "users", ["default-backend"] = "mute",
+    ["custom-http-errors"] = "404",
+  }, "  tls: [{hosts: [a.test], secretName: users}]")
+  local SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: mute}\nspec: %s\n---\n"
+  local SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: users}\ndata: {auth: %s}\n"
+
+  local function messages(model, title)
+    local found = {}
+    for _, fault in ipairs(model.faults) do
+      if fault.object ~= title and fault.message:find(title .. " ", 1, true) then
+        found[#found + 1] = fault.message:match(title .. " ([^;,]+)")
+      end
+    end
+    return found
+  end
+
+  it("is not told that there is none", function()
+    local is_now = gateway()
+    for _, wrong in ipairs({ false, true, false }) do
+      local model = is_now(SERVICES .. NEEDS
+        .. (wrong and SERVICE:format("{ports: 5}") .. SECRET:format("'!!'") or ""))
+      for _, title in ipairs({ "Service default/mute", "Secret default/users" }) do
+        local said = wrong and "is not right" or "does not exist"
+        assert.same({ said, said }, messages(model, title))
+      end
+    end
+  end)
+end)

@@ -4,6 +4,7 @@
 local document = require("moongate.control.model.document")
 local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
 
 local M = {}
 
@@ -86,9 +87,8 @@ end
 
 -- Which plugins a Namespace wants that is wrong nobody knows.
 local function why_unknown(context, namespace)
-  if context.store.broken["Namespace " .. namespace] then
-    return ("Namespace %s is not right; see its own fault"):format(namespace)
-  end
+  local why, is_missing = references.absence(context, "Namespace", namespace)
+  return not is_missing and ("Namespace %s %s"):format(namespace, why) or nil
 end
 
 --- Adds to a route what Namespace, Service and Ingress name; the more specific one replaces an

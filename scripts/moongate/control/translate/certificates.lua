@@ -3,6 +3,7 @@
 -- any more keeps the last that it had, for as long as there is the Secret. A host whose Secret is
 -- missing or does not cover it still counts as https: it gets the default certificate.
 local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
 local x509 = require("moongate.control.model.x509")
 
 local M = {}
@@ -82,7 +83,8 @@ local function choose(context, ingress, server, entry, index)
   local key = ingress.object.namespace .. "/" .. entry.secretName
   local secret = context.store.objects.Secret[key]
   if not secret then
-    return nil, ("Secret %s does not exist"):format(key), "missing"
+    local why, code = references.absence(context, "Secret", key)
+    return nil, ("Secret %s %s"):format(key, why), code
   end
   local pair, err = pair_of(context, secret)
   if not pair then
@@ -173,18 +175,19 @@ function M.default(context)
     return nil
   end
   local secret = context.store.objects.Secret[key]
-  local pair, err
+  local pair, err, code
   if secret then
     pair, err = pair_of(context, secret)
+  else
+    err, code = references.absence(context, "Secret", key)
   end
-  if not pair or err then
+  if err then
     context.faults[#context.faults + 1] = {
       severity = "error",
-      code = secret and "certificate" or "missing",
+      code = code or "certificate",
       object = "Secret " .. key,
       field = "--default-ssl-certificate",
-      message = (err or "does not exist")
-        .. (pair and BEFORE or "; a certificate of the gateway's own is used"),
+      message = err .. (pair and BEFORE or "; a certificate of the gateway's own is used"),
     }
   end
   return pair and { certificate = pair.certificate, key = pair.key, source = pair.source }

@@ -2,6 +2,7 @@
 -- Which Ingresses are ours: by ingressClassName, else by the older annotation, as ingress-nginx
 -- judges it.
 local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
 
 local M = {}
 
@@ -25,13 +26,21 @@ local function flag(flags, name)
   return flags[name]
 end
 
+local function complain_missing(context, object, wanted)
+  local why, code = references.absence(context, "IngressClass", wanted)
+  local message = ("IngressClass %s %s; until it is, the Ingress is not served"):format(wanted, why)
+  if code then
+    message = ("there is no IngressClass %s, so the Ingress is not served; add one with "
+      .. "controller %s"):format(wanted, flag(context.flags, "controller-class"))
+  end
+  local path = { "spec", "ingressClassName" }
+  model.fault(context.faults, object, "warning", path, message).code = code or "class"
+end
+
 local function by_class_name(context, object, wanted)
   local class = context.store.objects.IngressClass[wanted]
   if not class then
-    local message = ("there is no IngressClass %s, so the Ingress is not served; add one with "
-      .. "controller %s"):format(wanted, flag(context.flags, "controller-class"))
-    local path = { "spec", "ingressClassName" }
-    model.fault(context.faults, object, "warning", path, message).code = "missing"
+    complain_missing(context, object, wanted)
     return false
   end
   local controller = (class.value.spec or {}).controller

@@ -92,7 +92,7 @@ end
 
 --- Finds the endpoints of a Service's port.
 ---@param context table        store, flags, settings
----@param service moongate.Object?
+---@param service moongate.Object?  nil: there is none
 ---@param wanted integer|string  number or name of the port
 ---@param cluster_ip boolean   one endpoint, the ClusterIP, where there is one
 ---@param protocol string?     of the port, for a TCP or UDP service; nil: HTTP's
@@ -100,7 +100,7 @@ end
 ---@return string? wrong       why there can be none, whatever the pods do
 function M.find(context, service, wanted, cluster_ip, protocol)
   if not service then
-    return {}, "does not exist"
+    return {}
   end
   local spec = service.value.spec
   if spec.type == "ExternalName" then

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Error pages of a location: default-backend, custom-http-errors and their kin.
 local model = require("moongate.control.model")
+local references = require("moongate.control.translate.references")
 local services = require("moongate.control.translate.services")
 
 local M = {}
@@ -17,8 +18,10 @@ local function own_service(context, ingress)
   local key = reference and ingress.object.namespace .. "/" .. reference.name
   local object = key and context.store.objects.Service[key]
   if key and not object then
-    complain(context, ingress, "default-backend", "missing",
-      ("Service %s does not exist, so that the gateway's own is asked; create it"):format(key))
+    local why, code = references.absence(context, "Service", key)
+    complain(context, ingress, "default-backend", code or "backend",
+      ("Service %s %s, so that the gateway's own is asked%s"):format(key, why,
+        code and "; create it" or ""))
   end
   if not object then
     return nil

@@ -231,8 +231,9 @@ function M.global_headers(context)
     local object = context.store.objects.ConfigMap[settings[setting]]
     local list = {}
     if settings[setting] ~= "" and not object then
-      context.complain_setting(setting, ("ConfigMap %s does not exist; create it"):format(
-        settings[setting]), "error")
+      local why, code = references.absence(context, "ConfigMap", settings[setting])
+      context.complain_setting(setting, ("ConfigMap %s %s%s"):format(settings[setting], why,
+        code and "; create it" or ""), "error")
     end
     for _, name in ipairs(object and model.keys(object.data) or {}) do
       local header, err = nil, "is no header, or holds a control character; correct it"

@@ -4,6 +4,7 @@
 -- nothing; one whose Service is wrong opens a port that takes nobody in.
 local model = require("moongate.control.model")
 local names = require("moongate.control.model.names")
+local references = require("moongate.control.translate.references")
 local services = require("moongate.control.translate.services")
 
 local M = {}
@@ -181,9 +182,9 @@ local function keys_of(object)
   return keys
 end
 
-local function complain_flag(context, flag, message)
+local function complain_flag(context, flag, message, code)
   context.faults[#context.faults + 1] =
-    { severity = "error", object = "--" .. flag, code = "missing", message = message }
+    { severity = "error", object = "--" .. flag, code = code or "flag", message = message }
 end
 
 -- The ConfigMap of a flag; nil: none is named, or it is not there.
@@ -192,11 +193,13 @@ local function config_map(context, flag)
   if type(key) ~= "string" or key == "" then
     return nil
   elseif not key:find("^[^/]+/[^/]+$") then
-    return complain_flag(context, flag, ("%q is no namespace/name of a ConfigMap"):format(key))
+    return complain_flag(context, flag, ("%q is no namespace/name of a ConfigMap"):format(key),
+      "missing")
   end
   local object = context.store.objects.ConfigMap[key]
   if not object then
-    complain_flag(context, flag, ("ConfigMap %s does not exist; no port of it is open"):format(key))
+    local why, code = references.absence(context, "ConfigMap", key)
+    complain_flag(context, flag, ("ConfigMap %s %s; no port of it is open"):format(key, why), code)
   end
   return object
 end

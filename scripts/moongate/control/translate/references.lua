@@ -5,6 +5,19 @@ local model = require("moongate.control.model")
 
 local M = {}
 
+--- Why there is no such object: it does not exist, or it is wrong and has told so itself.
+---@param context table
+---@param kind string
+---@param key string  "namespace/name", or the name where the kind has no namespace
+---@return string why
+---@return "missing"? code
+function M.absence(context, kind, key)
+  if context.store.broken[kind .. " " .. key] then
+    return "is not right; see its own fault"
+  end
+  return "does not exist", "missing"
+end
+
 -- Where each key counts, one that is wrong is not left out in silence.
 local function wrong_key_of(object)
   local key = object.kind == "ConfigMap" and model.keys(object.wrong_data)[1]
@@ -32,7 +45,8 @@ function M.find(context, ingress, name, kind)
     return nil, ("%s %s is in another namespace, which allow-cross-namespace-resources "
       .. "forbids"):format(kind, key)
   elseif not object then
-    return nil, ("%s %s does not exist"):format(kind, key), "missing"
+    local why, code = M.absence(context, kind, key)
+    return nil, ("%s %s %s"):format(kind, key, why), code
   end
   local wrong = wrong_key_of(object)
   if wrong then

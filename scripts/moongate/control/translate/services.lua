@@ -131,7 +131,8 @@ end
 
 -- "missing" where there is no such Service.
 local function code_of(context, key)
-  return context.store.objects.Service[key] and "backend" or "missing"
+  local _, code = references.absence(context, "Service", key)
+  return context.store.objects.Service[key] and "backend" or code or "backend"
 end
 
 local function report(context, ingress, field, key, wrong)
@@ -168,6 +169,9 @@ end
 local function new_service(context, name, key, port, wanted)
   local object = context.store.objects.Service[key]
   local list, wrong = endpoints.find(context, object, port, wanted.cluster_ip, wanted.transport)
+  if not object then
+    wrong = references.absence(context, "Service", key)
+  end
   local namespace, service_name = key:match("^(.-)/(.*)$")
   return {
     name = name,
