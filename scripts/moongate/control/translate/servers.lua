@@ -124,10 +124,21 @@ local function decide_host(context, server, ingress)
   end
 end
 
+-- Manifests mostly hold no time: their order is that of the names then, and no matter of age.
+local function why_first(owner, object)
+  local first = owner.value.metadata.creationTimestamp or ""
+  if first ~= (object.value.metadata.creationTimestamp or "") then
+    return first ~= "" and "which is older" or "which counts as older without a creationTimestamp"
+  end
+  return "which comes first by name: "
+    .. (first ~= "" and "both are of one age" or "neither has a creationTimestamp")
+end
+
 local function complain_taken(context, ingress, rule, path, first)
   local owner = first.ingress.object
-  local message = ("host %s and path %s belong to %s, which is older; remove one"):format(
-    rule.host, path.path, owner == ingress.object and "this Ingress already" or owner.title)
+  local message = ("host %s and path %s belong to %s; remove one"):format(rule.host, path.path,
+    owner == ingress.object and "this Ingress already"
+      or owner.title .. ", " .. why_first(owner, ingress.object))
   local where = model.below(path.field, "path")
   model.fault(context.faults, ingress.object, "warning", where, message).code = "overlap"
 end

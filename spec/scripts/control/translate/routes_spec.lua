@@ -47,6 +47,22 @@ describe("routes", function()
     assert.equal("default/svc-b:80", model.hosts["foo.test"].routes[1].service)
   end)
 
+  it("says by what an Ingress comes before another", function()
+    local function said(first, second)
+      local function one(name, day)
+        local time = day and ('  creationTimestamp: "2026-01-%02dT00:00:00Z"\n'):format(day) or ""
+        return (ingress(name, "foo.test", { { "/", "Prefix", "svc-a" } })
+          :gsub("  annotations:\n", time .. "%0"))
+      end
+      local message = build(one("b", first), one("a", second)).faults[1].message
+      return message:match("belong to Ingress default/b, (.*); remove one$")
+    end
+    assert.equal("which is older", said(1, 2))
+    assert.equal("which comes first by name: both are of one age", said(1, 1))
+    assert.equal("which comes first by name: neither has a creationTimestamp", said())
+    assert.equal("which counts as older without a creationTimestamp", said(nil, 2))
+  end)
+
   it("does not let one host's patterns touch another", function()
     local model = build(ingress("a", "r1.test", { { "/x.*", "ImplementationSpecific", "svc-a" } },
       { ["use-regex"] = "true" }), ingress("b", "r2.test", { { "/y", "Exact", "svc-b" } }))
