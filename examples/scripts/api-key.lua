@@ -10,7 +10,7 @@ return mg.plugin({
   stage = "authenticate",
   config = s.record({
     header = s.header_name():default("x-api-key"),
-    keys = s.map(s.string(), s.string()):required(), -- key -> who has it
+    keys = s.map(s.string():secret(), s.string()):required(), -- key -> who has it
   }),
   access = function(ctx, conf)
     local key = ctx.request:header(conf.header)

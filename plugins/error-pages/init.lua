@@ -12,7 +12,8 @@ local config = s.record({
   only_own = s.boolean():default(false):description("those of the gateway alone"),
   stands_in_for = s.string():len(1)
     :description("service whose requests go to this one while it has no endpoints"),
-  headers = s.map(s.header_name(), s.header_value()):description("what the service is told beside"),
+  headers = s.map(s.header_name(), s.header_value():secret())
+    :description("what the service is told beside"),
   timeout = s.duration():default("4s"):between("10ms", "5s")
     :description("for the answer; no wait of a hook is longer than 5 s"),
   max_body = s.bytes():default("1m"),

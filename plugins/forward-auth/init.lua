@@ -15,7 +15,7 @@ local config = s.record({
   tells_uri = s.boolean():default(false):description("send X-Original-URI and X-Scheme too"),
   headers = s.array(s.record({
     name = s.header_name():required(),
-    value = s.template():required(),
+    value = s.template():required():secret(),
   })):description("further fields of the question"),
   redirect = s.template():description("X-Auth-Request-Redirect; the request's target by default"),
   response_headers = s.array(s.header_name())

@@ -6,14 +6,23 @@ local mg = require("moongate")
 
 local s = mg.schema
 
--- A mapping of names to texts with variables, or a list where `value` is taken as it stands.
-local function fields()
+local function as_it_is(kind)
+  return kind
+end
+
+local function secret(kind)
+  return kind:secret()
+end
+
+-- A mapping of names to texts with variables, or a list where `value` is taken as it stands. `mark`
+-- gets the types of the values.
+local function fields(mark)
   return s.one_of(
-    s.map(s.header_name(), s.template()),
+    s.map(s.header_name(), mark(s.template())),
     s.array(s.record({
       name = s.header_name():required(),
-      value = s.header_value(),
-      template = s.template(),
+      value = mark(s.header_value()),
+      template = mark(s.template()),
     }):exactly_one_of({ "value", "template" }))
   )
 end
@@ -23,16 +32,17 @@ local function names()
 end
 
 local config = s.record({
+  -- What the service gets may be what lets the gateway in; what clients get is known to them.
   request = s.record({
-    set = fields():description("replaced, or added where they are missing"),
-    add = fields():description("appended to what is there"),
+    set = fields(secret):description("replaced, or added where they are missing"),
+    add = fields(secret):description("appended to what is there"),
     remove = names(),
     host = s.template():description("Host for the service, with variables"),
     connection = s.header_value():description("Connection for the service"),
   }):description("fields that the service gets"),
   response = s.record({
-    set = fields(),
-    add = fields(),
+    set = fields(as_it_is),
+    add = fields(as_it_is),
     hide = names():description("removed from what the service sends"),
   }):description("fields that the client gets, also with answers of the gateway"),
   hsts = s.header_value():description("Strict-Transport-Security of answers over TLS"),

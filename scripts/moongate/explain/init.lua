@@ -12,8 +12,10 @@ local json = require("moongate.api.json")
 local plan = require("moongate.hooks.plan")
 local probe = require("moongate.explain.probe")
 local reader = require("moongate.snapshot.reader")
+local redaction = require("moongate.api.schema.redaction")
 local registry = require("moongate.hooks.registry")
 local route = require("moongate.route")
+local schema = require("moongate.api.schema")
 local variables = require("moongate.api.variables")
 
 local M = {}
@@ -52,13 +54,27 @@ local function hooks_of(plugin)
   return names
 end
 
+-- Only a plugin's own schema knows what of its configuration is secret.
+local function shown(known, name, config)
+  local plugin = known:find(name)
+  local kind = plugin and plugin.config
+  if config == nil or type(config) == "table" and next(config) == nil then
+    return config
+  elseif schema.is_type(kind) then
+    return kind:redact(config)
+  end
+  return redaction.HIDDEN
+end
+
 local function describe_plan(out, text, plugins)
-  local made = plan.new(text, registry.new(plugins))
+  local known = registry.new(plugins)
+  local made = plan.new(text, known)
   out.settings = text.settings
   out.plan_fault = made.fault
   out.plugins = json.array({})
   local configs = {}
   for _, wanted in ipairs(text.plugins or {}) do
+    wanted.config = shown(known, wanted.name, wanted.config)
     configs[wanted.id or wanted.name] = wanted.config
   end
   if made.fault then -- none of them runs

@@ -59,6 +59,33 @@ describe("a schema", function()
     assert.same({ "config.token: must be one of abcdef" }, lines(kind, { token = "abcdeg" }))
   end)
 
+  describe("redacts", function()
+    local token = s.string():secret()
+    local one_of = s.one_of(s.integer(), s.record({ token = token }), s.array(s.string()))
+    -- what, type, value, what is shown
+    local ROWS = {
+      { "a field of a record", s.record({ token = token, a = s.integer() }), { token = "x", a = 1 },
+        { token = "…", a = 1 } },
+      { "a field whatever it holds", s.record({ token = token }), { token = { "x", { 1 } } },
+        { token = "…" } },
+      { "a field that is not known", s.record({ token = token }), { tokn = "x" }, { tokn = "…" } },
+      { "what is no record", s.record({ token = token }), "x", "…" },
+      { "entries of a list", s.array(s.record({ token = token })), { { token = "x" }, {} },
+        { { token = "…" }, {} } },
+      { "values of a map", s.map(token), { a = "x", b = json.null }, { a = "…", b = json.null } },
+      { "a map with names that are secret", s.map(token, s.string()), { x = "ali" }, "…" },
+      { "by the type of several that fits", one_of, { token = "x" }, { token = "…" } },
+      { "nothing by a type that has no secret", one_of, { "x" }, { "x" } },
+      { "what fits no type of several", one_of, { token = 1, x = 2 }, "…" },
+      { "no text that is not secret", s.string(), "x", "x" },
+    }
+    for _, row in ipairs(ROWS) do
+      it(row[1], function()
+        assert.same(row[4], row[2]:redact(row[3]))
+      end)
+    end
+  end)
+
   it("lets null be absent", function()
     local kind = s.record({ a = s.integer():default(1), b = s.integer():default(1):nullable() })
     assert.same({ a = 1 }, (kind:read({ a = json.null, b = json.null })))

@@ -112,6 +112,50 @@ describe("moongate explain", function()
   end
 end)
 
+describe("moongate explain of plugins with secrets", function()
+  local NAMED = [[
+local mg = require("moongate")
+mg.route({ host = "a.test", path = "/", to = "http://10.0.0.1:80",
+  plugins = { { name = "%s", config = %s } } })
+]]
+  -- Every route has the plugin headers of the gateway's own settings too.
+  local function config_of(explained, name)
+    for _, plugin in ipairs(explained.plugins) do
+      local config = plugin.config
+      if plugin.name == name and not (type(config) == "table" and config.hsts) then
+        return config
+      end
+    end
+  end
+
+  -- plugin, its configuration as a script writes it, and what is shown
+  local ROWS = {
+    { "basic-auth", '{ realm = "R", users = { "ali:{PLAIN}hunter2" } }',
+      { realm = "R", users = "…" } },
+    { "headers", '{ request = { set = { X = "hunter2" }, add = { Y = "hunter2" } },'
+      .. ' response = { set = { Z = "1" } } }',
+      { request = { set = { X = "…" }, add = { Y = "…" } }, response = { set = { Z = "1" } } } },
+    { "headers", '{ request = { set = { { name = "X", value = "hunter2" } } } }',
+      { request = { set = { { name = "X", value = "…" } } } } },
+    { "forward-auth", '{ url = "http://a.test/", headers = { { name = "X", value = "hunter2" } } }',
+      { url = "http://a.test/", headers = { { name = "X", value = "…" } } } },
+    { "error-pages", '{ service = "s", statuses = { 500 }, headers = { X = "hunter2" } }',
+      { service = "s", statuses = { 500 }, headers = { X = "…" } } },
+    { "basic-auth", '{ user = { "ali:{PLAIN}hunter2" } }', { user = "…" } },
+    { "nobody-knows", '{ users = { "hunter2" } }', "…" },
+  }
+  for i, row in ipairs(ROWS) do
+    it(("shows none of %s (%d)"):format(row[1], i), function()
+      local folder = command.folder({ ["a.lua"] = NAMED:format(row[1], row[2]) })
+      local output = command.run("explain", "--scripts", folder.path, "-o", "json",
+        "GET", "http://a.test/")
+      folder:remove()
+      assert.is_nil(output:find("hunter2", 1, true), output)
+      assert.are.same(row[3], config_of(json.decode(output), row[1]))
+    end)
+  end
+end)
+
 describe("moongate explain of a port", function()
   local MANIFESTS = [[
 apiVersion: v1

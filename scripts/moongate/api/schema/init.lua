@@ -7,6 +7,7 @@
 local containers = require("moongate.api.schema.containers")
 local export = require("moongate.api.schema.export")
 local kinds = require("moongate.api.schema.kinds")
+local redaction = require("moongate.api.schema.redaction")
 local regex = require("moongate.api.regex")
 
 local M = {}
@@ -198,7 +199,7 @@ function Type:deprecated(what)
   return self
 end
 
---- The value is shown nowhere.
+--- The value is shown nowhere. Of the names of a map: nothing of the map is.
 function Type:secret()
   self.is_secret = true
   return self
@@ -208,6 +209,14 @@ end
 function Type:nullable()
   self.may_be_null = true
   return self
+end
+
+--- A copy of a value as people may see it: "…" stands for what is secret, and for what does not fit
+--- this type and might be.
+---@param value any  of JSON or YAML
+---@return any
+function Type:redact(value)
+  return redaction.of(self, value)
 end
 
 --- JSON Schema 2020-12 of this type.
