@@ -88,6 +88,28 @@ local function with_traceback(err)
   return tostring(err)
 end
 
+-- Names of the plugins in the binary. Specs run without one.
+local function bundled_names()
+  local host = package.loaded["moongate.host"]
+  local names = {}
+  for _, path in ipairs(host and host.names("plugins/") or {}) do
+    names[path:match("^plugins/([^/]+)/init%.lua$") or path] = true
+  end
+  return names
+end
+
+-- Objects name plugins, translated annotations among them: `auth-type: basic` must never come to
+-- mean another plugin because a file has that name.
+local function check_name(plugin, file, others, bundled)
+  local other = others[plugin.name]
+  local owner = bundled[plugin.name] and "one in the binary" or other and "the one of " .. other
+  if owner then
+    error(with_place(("plugin %s has the name of %s; give it another name"):format(plugin.name,
+      owner), file), 0)
+  end
+  others[plugin.name] = file.path
+end
+
 --- Runs all files and collects what they define.
 ---@param files { path: string, name: string, text: string }[]  `name`: path below the folder
 ---@param progress { file: string? }  the file that is run
@@ -97,12 +119,14 @@ function M.load(files, progress)
   local collected = plugin_api.collect_begin()
   local run = loader(files)
   local plugins = {}
+  local names, bundled = {}, bundled_names()
   local ok, err = xpcall(function()
     for _, file in ipairs(files) do
       collected.file, progress.file = file.path, file.path
       local value = run(file)
       if plugin_api.is_plugin(value) then
         value.name = value.name or module_name(file.name)
+        check_name(value, file, names, bundled)
         value.file = file.path
         plugins[#plugins + 1] = value
       end

@@ -105,6 +105,12 @@ local CASES = {
     1,
   },
   {
+    "refuses a plugin with the name of one in the binary",
+    { ["basic-auth.lua"] = 'return require("moongate").plugin({})\n' },
+    "DIR/basic%-auth%.lua:1:1: script: plugin basic%-auth has the name of one in the binary",
+    1,
+  },
+  {
     "warns of a route that another one hides",
     {
       ["a.lua"] = 'local mg = require("moongate")\n'
