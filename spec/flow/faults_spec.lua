@@ -101,6 +101,14 @@ describe("one object that is wrong", function()
       text = ingress({ ["moongate.dev/plugins"] = "tags" }),
       named = 'unknown plugin "tags"',
     },
+    ["a misspelt annotation that would name a plugin"] = {
+      text = ingress({ ["moongate.dev/plugin"] = "tag" }),
+      named = "did you mean moongate.dev/plugins?",
+    },
+    ["the configuration of a plugin that it does not name"] = {
+      text = ingress({ ["moongate.dev/config.tag"] = "{text: a}" }),
+      named = "does not name the plugin tag",
+    },
     ["a plugin's configuration with an unknown field"] = {
       text = tagged("{text: a, txet: b}"),
       named = "txet",

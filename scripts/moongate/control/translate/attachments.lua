@@ -1,15 +1,19 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Plugins that objects name: `moongate.dev/plugins: "a, b"` on an Ingress, on the Service behind a
 -- path or on their Namespace, with the configuration in `moongate.dev/config.NAME` as YAML.
+-- A name that is not one of these is a fault: whoever misspelt it wanted a guard there.
 local document = require("moongate.control.model.document")
+local ingresses = require("moongate.control.translate.ingresses")
 local memory = require("moongate.control.translate.memory")
 local model = require("moongate.control.model")
+local nearest = require("moongate.nearest")
 local references = require("moongate.control.translate.references")
 
 local M = {}
 
-local LIST = "moongate.dev/plugins"
-local CONFIG = "moongate.dev/config."
+local PREFIX = "moongate.dev/"
+local LIST = PREFIX .. "plugins"
+local CONFIG = PREFIX .. "config."
 
 local function complain(context, object, key, message)
   local path = { "metadata", "annotations", key }
@@ -48,22 +52,72 @@ local function config_of(context, object, name, text)
   return remember(context, object, name, value, first)
 end
 
+-- Plugins that a list names, and the annotations that may stand beside it, without the prefix.
+local function names_in(list)
+  local names, known = {}, { plugins = true }
+  for name in (list or ""):gmatch("[^,%s]+") do
+    names[#names + 1] = name
+    known["config." .. name] = true
+  end
+  return names, known
+end
+
+local function wrong_name(name, known)
+  local near = nearest.of(name, known)
+  local hint = near and ("did you mean %s%s?"):format(PREFIX, near)
+  local plugin = name:match("^config%.(.+)$")
+  if plugin then
+    return ("%s does not name the plugin %s; %s; its paths answer 503"):format(LIST, plugin,
+      hint or "name it there, or remove this")
+  end
+  return ("unknown annotation; %s; its paths answer 503"):format(
+    hint or ("there are %s and %sNAME"):format(LIST, CONFIG))
+end
+
+-- Where Ingresses have all their annotations under this prefix, those are judged with the others.
+local function is_shared(context, object, key)
+  return object.kind == "Ingress" and ingresses.prefix(context.flags) == PREFIX
+    and key:sub(1, #CONFIG) ~= CONFIG
+end
+
+-- Returns what is wrong with the first name that is.
+local function check_names(context, object, annotations, known)
+  local err
+  for _, key in ipairs(model.keys(annotations)) do
+    local name = key:sub(1, #PREFIX) == PREFIX and key:sub(#PREFIX + 1)
+    if name and not known[name] and not is_shared(context, object, key) then
+      local wrong = complain(context, object, key, wrong_name(name, known))
+      err = err or key .. ": " .. wrong
+    end
+  end
+  return err
+end
+
+local function warn_of_none(context, object)
+  model.fault(context.faults, object, "warning", { "metadata", "annotations", LIST },
+    "names no plugin; name one, or remove it").code = "plugin"
+end
+
 --- Plugins of one object.
 ---@return table[]? plugins
 ---@return string? err  the routes must answer 503
 local function read(context, object)
   local annotations = object.value.metadata.annotations or {}
-  local list = annotations[LIST]
-  if not list then
-    return nil
+  local names, known = names_in(annotations[LIST])
+  if annotations[LIST] and not names[1] then
+    warn_of_none(context, object)
+  end
+  local wrong = check_names(context, object, annotations, known)
+  if wrong then
+    return nil, wrong
   end
   local plugins = {}
-  for name in list:gmatch("[^,%s]+") do
+  for i, name in ipairs(names) do
     local config, err = config_of(context, object, name, annotations[CONFIG .. name])
     if not config then
       return nil, ("configuration of plugin %s: %s"):format(name, err)
     end
-    plugins[#plugins + 1] = { name = name, config = config, source = object.title }
+    plugins[i] = { name = name, config = config, source = object.title }
   end
   return plugins
 end
