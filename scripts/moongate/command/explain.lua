@@ -94,10 +94,13 @@ end
 
 -- --- of folders ---------------------------------------------------------------
 
--- Objects tell of their own faults; scripts with one have left nothing that could.
-local function tell_of_scripts(faults, complain)
+local TOLD = { [sources.SCRIPT] = true, [sources.CLASS] = true }
+
+-- Objects tell of their own faults; scripts with one, and a class that is not there, have left
+-- nothing that could.
+local function tell_of_absent(faults, complain)
   for _, fault in ipairs(faults) do
-    if fault.object == sources.SCRIPT then
+    if TOLD[fault.object] then
       complain("explain: " .. report.line(fault))
     end
   end
@@ -114,7 +117,7 @@ local function explain_folders(values, method, address, complain)
     settings = own,
     flags = flags.read(values),
   }, dns.resolve)
-  tell_of_scripts(judged.model.faults, complain)
+  tell_of_absent(judged.model.faults, complain)
   worker_settings.apply(judged.model.typed_settings)
   local explained
   explained, err = explain.explain(judged, method, address, values.header, values.client)

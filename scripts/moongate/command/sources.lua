@@ -7,12 +7,13 @@ local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
 local folder = require("moongate.control.source.folder")
 local gateway = require("moongate.control.gateway")
+local ingresses = require("moongate.control.translate.ingresses")
 local publish = require("moongate.control.publish")
 local scripts = require("moongate.api.scripts")
 local vm = require("moongate.api.vm")
 
---- What a fault of scripts names as its object.
-local M = { SCRIPT = "script" }
+--- What a fault names as its object: of scripts, and of a class that is not among the manifests.
+local M = { SCRIPT = "script", CLASS = "IngressClass nginx" }
 
 local CLASS = {
   path = "(built in)",
@@ -20,10 +21,11 @@ local CLASS = {
     .. "metadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx}\n",
 }
 
--- Manifests of an application seldom hold the class of the cluster that they are for.
+-- Manifests of an application seldom hold the class of the cluster that they are for: they are
+-- judged as if it were there.
 local function with_class(files)
   for _, file in ipairs(files) do
-    if file.text and file.text:find("kind:%s*[\"']?IngressClass") then
+    if file.text and file.text:find("kind[\"']?%s*:%s*[\"']?IngressClass%f[%W]") then
       return files
     end
   end
@@ -32,6 +34,27 @@ local function with_class(files)
     all[i + 1] = file
   end
   return all
+end
+
+-- `run` makes up no class, so what was judged by one may not be served there.
+local function warn_of_class(model, store, flags)
+  local class = store.objects.IngressClass.nginx
+  local context = { store = store, flags = flags or {}, faults = {} }
+  if not class or class.file ~= CLASS.path then
+    return
+  end
+  for _, object in pairs(store.objects.Ingress) do
+    if object.value.spec.ingressClassName == class.name and ingresses.judge(context, object) then
+      table.insert(model.faults, {
+        severity = "warning",
+        object = M.CLASS,
+        code = "missing",
+        message = "is not among the manifests; `moongate run` serves the Ingresses that name it "
+          .. "only where it is there: add it",
+      })
+      return
+    end
+  end
 end
 
 local function fault_of(err)
@@ -117,6 +140,7 @@ function M.read(sources, resolve)
       table.insert(model.faults, fault)
     end
   end
+  warn_of_class(model, store, sources.flags)
   return setmetatable({
     model = model,
     store = store,

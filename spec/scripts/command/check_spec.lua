@@ -4,7 +4,15 @@ local command = require("spec.support.command")
 local json = require("dkjson")
 local manifests = require("spec.support.manifests")
 
-local CLASS_AND_SERVICE = [[
+local CLASS = [[
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+]]
+
+local CLASS_AND_SERVICE = CLASS .. [[
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -246,12 +254,39 @@ describe("moongate check", function()
 
   it("knows canaries by the prefix of annotations, and all words for true", function()
     local more = ", annotations: {foo.io/canary: 'True', foo.io/canary-weight: '10'}"
-    local other = CLASS_AND_SERVICE .. ingress("next", { { "/", "Prefix" } }, more)
+    local other = CLASS_AND_SERVICE:sub(#CLASS + 1) .. ingress("next", { { "/", "Prefix" } }, more)
     local texts = CLASS_AND_SERVICE .. ingress("web", { { "/", "Prefix" } })
       .. other:gsub("name: web", "name: other")
     local output = check({ ["a.yaml"] = texts }, "--annotations-prefix", "foo.io")
     assert.is_truthy(output:find("^0 errors, 0 warnings"), output)
   end)
+
+  local NO_CLASS = "warning: IngressClass nginx: is not among the manifests; `moongate run` serves "
+    .. "the Ingresses that name it only where it is there: add it\n"
+  local SITES = CLASS_AND_SERVICE .. ingress("web", { { "/", "Prefix" } })
+    .. ingress("more", { { "/more", "Prefix" } })
+
+  it("judges Ingresses by a class that is not there, and says so once", function()
+    local output, code = check({ ["a.yaml"] = SITES:sub(#CLASS + 1) })
+    assert.are.equal(NO_CLASS .. "0 errors, 1 warning in 1 file: 3 routes of 2 hosts\n", output)
+    assert.are.equal(0, code)
+  end)
+
+  -- What is at hand, and flags.
+  local JUDGED = {
+    { "is among them", SITES },
+    { "is among them as JSON", '{"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", '
+      .. '"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}}\n---\n'
+      .. SITES:sub(#CLASS + 1) },
+    { "is of no Ingress", CLASS_AND_SERVICE:sub(#CLASS + 1) },
+    { "is another controller's", SITES:sub(#CLASS + 1), "--controller-class", "a.test/b" },
+  }
+  for _, row in ipairs(JUDGED) do
+    it("says nothing of a class that " .. row[1], function()
+      local output = check({ ["a.yaml"] = row[2] }, row[3], row[4])
+      assert.is_nil(output:find("is not among the manifests", 1, true), output)
+    end)
+  end
 
   it("prints the same as JSON", function()
     local output, code = check({ ["a.lua"] = "local = 2\n" }, "-o", "json")

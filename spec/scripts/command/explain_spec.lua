@@ -112,6 +112,26 @@ describe("moongate explain", function()
   end
 end)
 
+describe("moongate explain of Ingresses", function()
+  local INGRESS = [[
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: nginx, defaultBackend: {service: {name: web, port: {number: 80}}}}
+]]
+
+  it("tells of a class that is not there, and judges as if it were", function()
+    local folder = command.folder({ ["a.yaml"] = INGRESS })
+    local output, code =
+      command.run("explain", "--manifests", folder.path, "GET", "http://a.test/")
+    folder:remove()
+    assert.are.equal(0, code)
+    local _, count = output:gsub("warning: IngressClass nginx: is not among the manifests", "")
+    assert.are.equal(1, count, output)
+    assert.truthy(output:find("\nroute       Ingress default/web", 1, true), output)
+  end)
+end)
+
 describe("moongate explain of plugins with secrets", function()
   local NAMED = [[
 local mg = require("moongate")

@@ -270,6 +270,14 @@ describe("moongate migrate", function()
     assert.equal("look", found["Ingress shop/lost"]["spec.ingressClassName"].verdict)
   end)
 
+  it("asks to look for the class that ingress-nginx has unless told otherwise", function()
+    local found = report({ ["a.yaml"] = ingress("web", "nginx", {}) .. SERVICES })
+    local entries = found["IngressClass nginx"]
+    local _, entry = next(entries)
+    assert.equal("look", entry.verdict)
+    assert.truthy(entry.message:find("is not among the manifests", 1, true), entry.message)
+  end)
+
   it("tells of files that cannot be read", function()
     local output, code = run({ ["a.yaml"] = PLAIN .. SERVICES, ["b.yaml"] = "a: [1\n" })
     assert.truthy(output:find("b%.yaml:%d+%)\n  BY HAND"), output)
