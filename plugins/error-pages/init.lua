@@ -133,6 +133,9 @@ return mg.plugin({
   stage = "observe",
   config = config,
   prepare = prepare,
+  decides = function(conf)
+    return conf.stands_in_for ~= nil
+  end,
   access = access,
   response = response,
 })

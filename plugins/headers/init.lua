@@ -152,6 +152,9 @@ return mg.plugin({
   stage = "transform",
   config = config,
   prepare = prepare,
+  decides = function()
+    return false
+  end,
   access = access,
   response = response,
 })

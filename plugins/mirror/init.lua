@@ -154,6 +154,9 @@ return mg.plugin({
   needs = function(hook, conf)
     return hook ~= "log" or conf.body
   end,
+  decides = function()
+    return false
+  end,
   access = access,
   log = log,
 })

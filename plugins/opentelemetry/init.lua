@@ -95,6 +95,9 @@ return mg.plugin({
   needs = function(hook, conf)
     return hook ~= "log" or conf.exporter ~= nil
   end,
+  decides = function()
+    return false
+  end,
   access = access,
   log = log,
   unload = function()

@@ -102,5 +102,8 @@ return mg.plugin({
   on_error = "fail_closed",
   config = config,
   prepare = prepare,
+  decides = function(conf)
+    return conf.redirect
+  end,
   access = access,
 })

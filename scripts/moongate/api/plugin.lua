@@ -29,6 +29,7 @@ local KEYS = {
   config = "table",
   prepare = "function",
   needs = "function",
+  decides = "function",
   on_error = "string",
   keeps_length = "boolean",
   releases = "boolean",
@@ -93,7 +94,9 @@ end
 --- of networks) and returns what the hooks get as `conf` instead, and perhaps a warning. It runs in
 --- the control thread too, where nil and a message, or an error, makes the routes that have this
 --- configuration answer 503; it must not wait. `needs(hook, conf)`, asked after it, says whether a
---- hook has anything to do with this configuration: one that has not costs nothing.
+--- hook has anything to do with this configuration: one that has not costs nothing. `decides(conf)`
+--- says whether a hook before the service is asked may answer or choose another service; without it
+--- those that have such a hook may. It is for people, and changes nothing.
 ---@generic Config
 ---@param definition moongate.Plugin<Config>
 ---@return moongate.Plugin<Config>

@@ -66,11 +66,41 @@ local function shown(known, name, config)
   return redaction.HIDDEN
 end
 
+local DECIDING = { "rewrite", "access", "balance" }
+
+-- A plugin knows best; when it fails to tell, it may.
+local function may_decide(entry)
+  local decides = entry.plugin.decides
+  if not decides then
+    return true
+  end
+  local ok, result = pcall(decides, entry.conf)
+  return not ok or result
+end
+
+-- Names of those that may answer, or choose another service, before the service is asked.
+local function deciding(made)
+  local able, names = {}, json.array({})
+  for _, hook in ipairs(DECIDING) do
+    for _, entry in ipairs(made[hook] or {}) do
+      able[entry.plugin] = able[entry.plugin] or may_decide(entry)
+    end
+  end
+  for _, instance in ipairs(made.instances or {}) do
+    if able[instance.plugin] then
+      able[instance.plugin] = nil
+      names[#names + 1] = instance.plugin.name
+    end
+  end
+  return names
+end
+
 local function describe_plan(out, text, plugins)
   local known = registry.new(plugins)
   local made = plan.new(text, known)
   out.settings = text.settings
   out.plan_fault = made.fault
+  out.unless = deciding(made)
   out.plugins = json.array({})
   local configs = {}
   for _, wanted in ipairs(text.plugins or {}) do
@@ -185,6 +215,17 @@ local function decode_sources(explained)
   end
 end
 
+-- The end of a sentence about what happens when no plugin does otherwise.
+local function unless(out, what)
+  local names = { unpack(out.unless) }
+  local last = table.remove(names)
+  if not last then
+    return ""
+  end
+  local list = names[1] and table.concat(names, ", ") .. " or " .. last or last
+  return (", unless %s answers or chooses %s"):format(list, what)
+end
+
 local function outcome_of(out, found, code)
   local fault = reader.route_fault(found) or out.plan_fault
   if code then
@@ -192,12 +233,11 @@ local function outcome_of(out, found, code)
   elseif fault then
     return "503: " .. fault
   elseif found.service < 0 then
-    return #out.plugins > 0 and "404, unless a plugin answers or chooses a service"
-      or "404: there is no service"
+    return "404: there is no service" .. unless(out, "one")
   elseif not out.service or #out.service.endpoints == 0 then
-    return "503: the service has no endpoint that is ready"
+    return "503: the service has no endpoint that is ready" .. unless(out, "another service")
   end
-  return "goes to " .. (out.service.choice or out.service.name)
+  return "goes to " .. (out.service.choice or out.service.name) .. unless(out, "another service")
 end
 
 local function describe_route(out, subject, request, generation)

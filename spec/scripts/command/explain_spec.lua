@@ -16,6 +16,8 @@ return require("moongate").plugin({ name = "early", stage = "edge", access = fun
   log = function() end })
 ]]
 
+local ELSE = ", unless early or late answers or chooses another service"
+
 describe("moongate explain", function()
   local folder
 
@@ -43,7 +45,7 @@ describe("moongate explain", function()
 
   it("takes fields of the request", function()
     local explained = explain("GET", "http://a.test/v1", "-H", "X: 1")
-    assert.are.equal("goes to 10.0.0.3:80", explained.outcome)
+    assert.are.equal("goes to 10.0.0.3:80" .. ELSE, explained.outcome)
   end)
 
   it("takes the host from the field Host", function()
@@ -72,8 +74,9 @@ describe("moongate explain", function()
   end)
 
   local OUTCOMES = {
-    { "http://b.test/", "404, unless a plugin answers or chooses a service" },
-    { "http://a.test/nowhere", "404, unless a plugin answers or chooses a service" },
+    { "http://b.test/", "404: there is no service, unless early or late answers or chooses one" },
+    { "http://a.test/nowhere",
+      "404: there is no service, unless early or late answers or chooses one" },
   }
   for _, case in ipairs(OUTCOMES) do
     it(("says of %s: %s"):format(case[1], case[2]), function()
@@ -87,7 +90,7 @@ describe("moongate explain", function()
       command.run("explain", "--scripts", folder.path, "GET", "https://a.test/v1")
     assert.are.equal(0, code)
     assert.is_truthy(output:find("^request     GET a%.test/v1 from 127%.0%.0%.1, https\n"), output)
-    assert.is_truthy(output:find("\noutcome     goes to 10%.0%.0%.%d:80\n$"), output)
+    assert.is_truthy(output:find("\noutcome     goes to 10%.0%.0%.%d:80" .. ELSE .. "\n$"), output)
   end)
 
   it("tells of scripts that cannot be loaded", function()
@@ -172,6 +175,50 @@ mg.route({ host = "a.test", path = "/", to = "http://10.0.0.1:80",
       folder:remove()
       assert.is_nil(output:find("hunter2", 1, true), output)
       assert.are.same(row[3], config_of(json.decode(output), row[1]))
+    end)
+  end
+end)
+
+describe("moongate explain of plugins that may answer", function()
+  local ROUTE = [[
+local mg = require("moongate")
+mg.route({ host = "a.test", path = "/", to = "http://10.0.0.1:80", plugins = { %s } })
+]]
+  local WORDS = [[
+return require("moongate").plugin({ stage = "edge", access = function() end,
+  config = require("moongate").schema.any(), decides = function(conf) return conf.says end })
+]]
+  -- plugins, and those that are named
+  local ROWS = {
+    { '{ name = "ip-restriction", config = { allow = { "10.0.0.0/8" } } }', { "ip-restriction" } },
+    { '{ name = "redirect", config = { url = "http://b.test/" } }', { "redirect" } },
+    { '{ name = "basic-auth", config = { users = { "a:b" } } }', { "basic-auth" } },
+    { '{ name = "canary", config = { alternative = "x" } }, { name = "cors" }',
+      { "cors", "canary" } },
+    { '{ name = "rewrite", config = { pattern = "/", replacement = "/a" } }', {} },
+    { '{ name = "rewrite", config = { pattern = "/", redirect = true, '
+      .. 'replacement = "http://b.test/" } }', { "rewrite" } },
+    { '{ name = "throttle", config = { rate = 1 } }, { name = "response-rewrite", '
+      .. 'config = { cookie_path = { from = "/", to = "/a" } } }', {} },
+    { '{ name = "mirror", config = { url = "http://b.test/" } }, { name = "opentelemetry", '
+      .. 'config = { endpoint = "http://b.test/" } }', {} },
+    { '{ name = "error-pages", config = { service = "s", statuses = { 500 } } }', {} },
+    { '{ name = "error-pages", config = { service = "s", stands_in_for = "t" } }',
+      { "error-pages" } },
+    { '{ name = "words", config = { says = true } }', { "words" } },
+    { '{ name = "words", config = { says = false } }', {} },
+  }
+  for i, row in ipairs(ROWS) do
+    it(("names %s (%d)"):format(row[2][1] and table.concat(row[2], ", ") or "none", i), function()
+      local folder = command.folder({ ["a.lua"] = ROUTE:format(row[1]), ["words.lua"] = WORDS })
+      local output = command.run("explain", "--scripts", folder.path, "-o", "json",
+        "GET", "http://a.test/")
+      folder:remove()
+      local explained = json.decode(output)
+      local named = table.concat(row[2], " or ")
+      local other = named ~= "" and ", unless " .. named .. " answers or chooses another service"
+      assert.are.same(row[2], explained.unless)
+      assert.are.equal("goes to 10.0.0.1:80" .. (other or ""), explained.outcome)
     end)
   end
 end)
