@@ -111,6 +111,11 @@ data: {ca.crt: %s}
     local explained = gateway:admin():get("/explain?url=http://users.test/%25ff")
     assert.equal(200, explained.status)
     assert.truthy(mg.json.decode(explained.body))
+    local refused = gateway:admin():get("/explain?url=http://users.test/&client=garbage")
+    assert.same({ 400, 'client "garbage": it is no IP address\n' },
+      { refused.status, refused.body })
+    refused = gateway:admin():get("/explain?url=http://users.test/&header=foo")
+    assert.same({ 400, 'header "foo": write Name: value\n' }, { refused.status, refused.body })
   end)
 
   it("believes fewer proxies where one entry of the list is wrong, never all", function()

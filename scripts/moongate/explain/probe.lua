@@ -6,6 +6,7 @@ local ffi = require("ffi")
 
 local C = require("moongate.api.core")
 local errors = require("moongate.api.errors")
+local networks = require("moongate.api.ip")
 local vm = require("moongate.api.vm")
 
 local M = {}
@@ -21,13 +22,13 @@ function M.parse_url(text)
   local scheme, rest = text:match("^(%a+)://(.*)$")
   scheme, rest = (scheme or "http"):lower(), rest or text
   if not PORTS[scheme] then
-    return nil, ("%s: the scheme is http or https"):format(text)
+    return nil, ("url %q: the scheme is http or https"):format(text)
   end
   local authority, target = rest:match("^([^/?#]*)([^#]*)")
   local host = authority:match("^(%[[%x:.]*%])") or authority:match("^[^:]*")
   local port = authority:sub(#host + 1):match("^:(%d+)$")
   if #host < #authority and not port then
-    return nil, ("%s: what follows the host is no port"):format(text)
+    return nil, ("url %q: what follows the host is no port"):format(text)
   elseif target:sub(1, 1) ~= "/" then
     target = "/" .. target
   end
@@ -40,11 +41,15 @@ function M.parse_url(text)
   }
 end
 
+local function is_host(field)
+  return field:lower():find("^host%s*:") ~= nil
+end
+
 local function head_of(method, url, headers)
   local lines = { ("%s %s HTTP/1.1"):format(method, url.target) }
   local has_host
   for _, field in ipairs(headers or {}) do
-    has_host = has_host or field:lower():find("^host%s*:")
+    has_host = has_host or is_host(field)
     lines[#lines + 1] = field
   end
   if not has_host then
@@ -52,6 +57,66 @@ local function head_of(method, url, headers)
   end
   lines[#lines + 1] = "\r\n"
   return table.concat(lines, "\r\n")
+end
+
+local function read(method, url, headers, ip)
+  local head = head_of(method, url, headers)
+  local out = ffi.new("struct mg_probe *[1]")
+  local tls = url.scheme == "https" and 1 or 0
+  local result = C.mg_probe_new(vm, head, #head, ip, #ip, url.port, tls, out)
+  return result >= 0 and out[0] or nil, result
+end
+
+-- --- what is wrong -------------------------------------------------------------
+
+local SOUND = { scheme = "http", port = 80, authority = "a.test", target = "/" }
+
+-- Only the parser knows what it takes: each part is read beside others that are sound.
+local function is_sound(method, part, headers)
+  local url = setmetatable(part, { __index = SOUND })
+  local handle = read(method, url, headers, CLIENT)
+  if handle then
+    C.mg_probe_free(handle)
+  end
+  return handle ~= nil
+end
+
+local function wrong_header(headers)
+  for _, field in ipairs(headers) do
+    if not is_sound("GET", {}, { field }) then
+      return ("header %q: write Name: value"):format(field)
+    end
+  end
+end
+
+local function wrong_authority(authority)
+  if authority == "" then
+    return "url: there is no host; write http://host/path, or give a header Host: host"
+  end
+  return ("url: %q cannot be a host"):format(authority)
+end
+
+-- The part that is wrong, if it is wrong by itself.
+local function wrong_part(method, url, headers)
+  local has_host = false
+  for _, field in ipairs(headers) do
+    has_host = has_host or is_host(field)
+  end
+  if not is_sound(method, {}) then
+    return ("method %q: it is none that is known here; write GET and the like, in capitals"):format(
+      method)
+  elseif not is_sound("GET", { target = url.target }) then
+    return ("url: %q cannot be a path"):format(url.target)
+  elseif not has_host and not is_sound("GET", { authority = url.authority }) then
+    return wrong_authority(url.authority)
+  end
+  return wrong_header(headers)
+end
+
+-- --- requests ------------------------------------------------------------------
+
+local function is_address(text)
+  return not text:find("/", 1, true) and networks.cidr_set({ text }) ~= nil
 end
 
 local Probe = {}
@@ -63,18 +128,17 @@ Probe.__index = Probe
 ---@param headers string[]?  lines `Name: value`
 ---@param client string?     address of the peer
 ---@return moongate.Probe?
----@return string? err
+---@return string? err  names the part that is wrong
 function M.new(method, url, headers, client)
-  local head = head_of(method, url, headers)
-  local out = ffi.new("struct mg_probe *[1]")
-  local ip = client or CLIENT
-  local tls = url.scheme == "https" and 1 or 0
-  local result = C.mg_probe_new(vm, head, #head, ip, #ip, url.port, tls, out)
-  if result < 0 then
-    return nil, errors.text(result)
+  if client and not is_address(client) then
+    return nil, ("client %q: it is no IP address"):format(client)
   end
-  local request = C.mg_probe_request(out[0])
-  local self = { handle = out[0], request = request, generation = request.generation }
+  local handle, result = read(method, url, headers, client or CLIENT)
+  if not handle then
+    return nil, wrong_part(method, url, headers or {}) or errors.text(result)
+  end
+  local request = C.mg_probe_request(handle)
+  local self = { handle = handle, request = request, generation = request.generation }
   return setmetatable(self, Probe)
 end
 

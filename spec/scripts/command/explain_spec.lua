@@ -101,11 +101,28 @@ describe("moongate explain", function()
     assert.is_truthy(output:find("explain: .-/a%.lua:1:1: script: .*\noutcome     404"), output)
   end)
 
-  it("refuses what could not be a request", function()
-    local output, code = command.run("explain", "--scripts", folder.path, "G T", "http://a.test/")
-    assert.are.equal(1, code)
-    assert.is_truthy(output:find("not valid HTTP", 1, true), output)
-  end)
+  -- words, what is said of them
+  local REFUSED = {
+    { { "G T", "http://a.test/" }, 'method "G T": ' },
+    { { "get", "http://a.test/" }, 'method "get": it is none that is known here; write GET' },
+    { { "GET", "/x" }, "url: there is no host; write http://host/path, or give a header Host: " },
+    { { "GET", "http://a.test/%zz" }, 'url: "/%zz" cannot be a path' },
+    { { "GET", "http://a b/" }, 'url: "a b" cannot be a host' },
+    { { "GET", "ftp://a.test/" }, 'url "ftp://a.test/": the scheme is http or https' },
+    { { "GET", "http://a.test:x/" }, 'url "http://a.test:x/": what follows the host is no port' },
+    { { "GET", "/", "-H", "Host: a.test", "-H", "foo" }, 'header "foo": write Name: value' },
+    { { "GET", "/", "-H", "Host: a b" }, 'header "Host: a b": ' },
+    { { "GET", "/", "-H", "Host: a", "-H", "Host: b" }, "the request is not valid HTTP" },
+    { { "GET", "http://a.test/", "--client", "x" }, 'client "x": it is no IP address' },
+    { { "GET", "http://a.test/", "--client", "10.0.0.0/8" }, 'client "10.0.0.0/8": it is no IP' },
+  }
+  for _, row in ipairs(REFUSED) do
+    it("refuses " .. table.concat(row[1], " "), function()
+      local output, code = command.run("explain", "--scripts", folder.path, unpack(row[1]))
+      assert.are.equal(1, code)
+      assert.is_truthy(output:find(row[2], 1, true), output)
+    end)
+  end
 
   for _, words in ipairs({ { "GET" }, { "GET", "/" }, { "--admin", "x" } }) do
     it("is a mistake of usage with " .. table.concat(words, " "), function()
