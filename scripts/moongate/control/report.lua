@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Faults for people: one line each for `check` and the log, and a summary for /snapshot. Comes
 -- after source, store and translate.
+local json = require("moongate.api.json")
+
 local M = {}
 
 local function is_before(left, right)
@@ -99,7 +101,7 @@ function M.summary(model, ignored)
     warnings = warnings,
     unsupported_annotations = annotations,
     ignored_objects = ignored or {},
-    faults = M.sorted(model.faults),
+    faults = json.array(M.sorted(model.faults)),
   }
 end
 

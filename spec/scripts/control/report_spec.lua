@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 local control = require("spec.support.control")
+local json = require("moongate.api.json")
 local report = require("moongate.control.report")
 
 describe("report", function()
@@ -26,6 +27,11 @@ describe("report", function()
       { severity = "error", file = "a", line = 9, message = "1" },
     })
     assert.same({ "a:9:1: 1", "a:10:1: 2", "b:1:1: 3" }, lines)
+  end)
+
+  it("has a list of faults, also when there is none", function()
+    local summary = report.summary((control.build(control.services("svc-a"))))
+    assert.equal("[]", json.encode(summary.faults))
   end)
 
   it("sums a model up, a shared list of routes once", function()
