@@ -54,9 +54,6 @@ describe("flags of ingress-nginx", function()
   it("are refused with a value that none is", function()
     assert.equal("--enable-metrics must be true or false, not maybe",
       select(2, parse("--enable-metrics=maybe")))
-    assert.equal("--configmap nope: must be a namespace and a name",
-      (select(2, parse("--configmap=nope")):gsub(";.*", "")))
-    assert.truthy(parse("--default-backend-service", "default/one"))
   end)
 
   it("say how long to pause before draining", function()

@@ -118,6 +118,19 @@ data: {ca.crt: %s}
     assert.same({ 400, 'header "foo": write Name: value\n' }, { refused.status, refused.body })
   end)
 
+  it("tells of flags that name nothing", function()
+    start({ args = { "--configmap=edge", "--default-backend-service=edge",
+      "--tcp-services-configmap=edge/none" }, manifests = { ["a.yaml"] = GOOD } })
+    local said = {}
+    for i, entry in ipairs(gateway:logs("fault")) do
+      said[i] = entry.fault
+    end
+    table.sort(said)
+    assert.matches('^%-%-configmap: "edge" is no namespace/name .*; all settings have', said[1])
+    assert.matches('^%-%-default%-backend%-service: "edge" is no namespace/name', said[2])
+    assert.matches("^%-%-tcp%-services%-configmap: ConfigMap edge/none does not exist", said[3])
+  end)
+
   it("believes fewer proxies where one entry of the list is wrong, never all", function()
     start({ args = { "--configmap=default/gateway" }, manifests = { ["a.yaml"] =
       manifests.join(GOOD, [[

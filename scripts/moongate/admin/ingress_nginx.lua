@@ -148,12 +148,13 @@ end
 local hashed = setmetatable({}, { __mode = "k" })
 
 local function config_hash(gateway)
-  local known = gateway.known_manifests
-  if gateway.failed or not known then
+  local known = gateway.source.known
+  local manifests = known.manifests
+  if gateway.failed or not manifests then
     return 0
   end
-  hashed[known] = hashed[known] or hash_of(known, gateway.known_scripts)
-  return hashed[known]
+  hashed[manifests] = hashed[manifests] or hash_of(manifests, known.scripts)
+  return hashed[manifests]
 end
 
 local function add_configuration(page, gateway)

@@ -11,7 +11,6 @@ local M = {}
 ---@field kind "value"|"list"|"flag"
 ---@field hint string   what stands for the value in the help
 ---@field doc string
----@field check (fun(text: string): string?)?  what is wrong with a value
 
 local function unknown(name, options)
   local known = {}
@@ -23,10 +22,7 @@ local function unknown(name, options)
 end
 
 local function store(values, name, option, value)
-  local wrong = option.check and option.check(value)
-  if wrong then
-    return ("--%s %s: %s"):format(name, value, wrong)
-  elseif option.kind == "list" then
+  if option.kind == "list" then
     values[name] = values[name] or {}
     table.insert(values[name], value)
   else
@@ -63,7 +59,8 @@ local function take(values, name, option, value, following)
   elseif not value and not following then
     return ("--%s takes a value: --%s %s"):format(name, name, option.hint)
   end
-  return store(values, name, option, value or following), not value
+  store(values, name, option, value or following)
+  return nil, not value
 end
 
 --- Errors name the argument. `aliases` maps short options (`-H`) to names.

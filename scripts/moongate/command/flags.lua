@@ -7,14 +7,8 @@ local settings = require("moongate.settings")
 
 local M = {}
 
-local function is_reference(text)
-  return not text:find("^[^/]+/[^/]+$") and "must be a namespace and a name" or nil
-end
-
-local CHECKS = { ["NS/NAME"] = is_reference }
-
 local function value(hint, doc)
-  return { kind = "value", hint = hint, doc = doc, check = CHECKS[hint] }
+  return { kind = "value", hint = hint, doc = doc }
 end
 
 local function flag(doc)

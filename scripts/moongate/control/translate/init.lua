@@ -21,6 +21,7 @@ local model = require("moongate.control.model")
 local passthrough = require("moongate.control.translate.passthrough")
 local plugins = require("moongate.control.translate.plugins")
 local ports = require("moongate.control.translate.ports")
+local references = require("moongate.control.translate.references")
 local routes = require("moongate.control.translate.routes")
 local same = require("moongate.same")
 local servers_of = require("moongate.control.translate.servers")
@@ -68,11 +69,7 @@ end
 
 -- Whoever names a ConfigMap means its settings, some of which may keep people out.
 local function complain_missing(context)
-  local key = context.flags.configmap
-  if key and not context.store.objects.ConfigMap[key] then
-    context.faults[#context.faults + 1] = { severity = "warning", object = "--configmap " .. key,
-      message = "there is no such ConfigMap: all settings have their defaults", code = "setting" }
-  end
+  references.of_flag(context, "configmap", "ConfigMap", "all settings have their defaults")
 end
 
 -- Nobody could be asked; a URL that begins with a variable is known with each request.

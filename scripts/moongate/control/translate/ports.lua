@@ -182,35 +182,14 @@ local function keys_of(object)
   return keys
 end
 
-local function complain_flag(context, flag, message, code)
-  context.faults[#context.faults + 1] =
-    { severity = "error", object = "--" .. flag, code = code or "flag", message = message }
-end
-
--- The ConfigMap of a flag; nil: none is named, or it is not there.
-local function config_map(context, flag)
-  local key = context.flags[flag]
-  if type(key) ~= "string" or key == "" then
-    return nil
-  elseif not key:find("^[^/]+/[^/]+$") then
-    return complain_flag(context, flag, ("%q is no namespace/name of a ConfigMap"):format(key),
-      "missing")
-  end
-  local object = context.store.objects.ConfigMap[key]
-  if not object then
-    local why, code = references.absence(context, "ConfigMap", key)
-    complain_flag(context, flag, ("ConfigMap %s %s; no port of it is open"):format(key, why), code)
-  end
-  return object
-end
-
 --- The list for the model.
 ---@param context table
 ---@return table[]?
 function M.list(context)
   local list = {}
   for _, transport in ipairs({ "TCP", "UDP" }) do
-    local object = config_map(context, FLAGS[transport])
+    local object =
+      references.of_flag(context, FLAGS[transport], "ConfigMap", "no port of it is open")
     for _, key in ipairs(object and keys_of(object) or {}) do
       add(context, list, { object = object, key = key, transport = transport })
     end

@@ -18,6 +18,47 @@ function M.absence(context, kind, key)
   return "does not exist", "missing"
 end
 
+local function complain_flag(context, flag, message, code)
+  context.faults[#context.faults + 1] =
+    { severity = "error", object = "--" .. flag, code = code or "flag", message = message }
+end
+
+--- What a flag names as `namespace/name`; nil: nothing, or a text that is none, which is a fault.
+---@param context table
+---@param flag string
+---@param kind string
+---@param consequence string  of that
+---@return string?
+function M.key_of_flag(context, flag, kind, consequence)
+  local key = context.flags[flag]
+  if type(key) ~= "string" or key == "" then
+    return nil
+  elseif not key:find("^[^/]+/[^/]+$") then
+    return complain_flag(context, flag, ("%q is no namespace/name of a %s; %s"):format(key, kind,
+      consequence), "missing")
+  end
+  return key
+end
+
+--- The object that a flag names; nil: none is named, or it is not there, which is a fault.
+---@param context table
+---@param flag string
+---@param kind string
+---@param consequence string  of its absence
+---@return moongate.Object?
+function M.of_flag(context, flag, kind, consequence)
+  local key = M.key_of_flag(context, flag, kind, consequence)
+  local object = key and context.store.objects[kind][key]
+  if not key then
+    return nil
+  end
+  if not object then
+    local why, code = M.absence(context, kind, key)
+    complain_flag(context, flag, ("%s %s %s; %s"):format(kind, key, why, consequence), code)
+  end
+  return object
+end
+
 -- Where each key counts, one that is wrong is not left out in silence.
 local function wrong_key_of(object)
   local key = object.kind == "ConfigMap" and model.keys(object.wrong_data)[1]

@@ -236,12 +236,13 @@ end
 --- The service of `--default-backend-service`, or nil.
 ---@param context table
 function M.default_backend(context)
-  local flag = context.flags["default-backend-service"]
-  local namespace, name = (flag or ""):match("^([^/]+)/([^/]+)$")
+  local key = references.key_of_flag(context, "default-backend-service", "Service",
+    "what no rule answers gets 404")
+  local namespace, name = (key or ""):match("^([^/]+)/([^/]+)$")
   if not namespace then
     return nil
   end
-  local service = context.store.objects.Service[flag]
+  local service = context.store.objects.Service[key]
   local first = service and (service.value.spec.ports or {})[1]
   local port = first and first.port or 80
   return { namespace = namespace, name = name, port = port }
