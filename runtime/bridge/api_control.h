@@ -214,10 +214,10 @@ int32_t mg_file_write(const char *path, const char *text, uint32_t length);
 /* Wakes its waiter when something in one of its folders changes: control/watch.c */
 struct mg_watch;
 struct mg_watch *mg_watch_new(struct mg_vm *vm);
-/* Watches what is at that path now; those not named since the last mg_watch_sweep go. `filter`: the one
- * name in the folder that counts, or endings each behind a slash (/.yaml/.json), which leave out plain
- * files of other names; null: everything counts. */
-int32_t mg_watch_add(struct mg_watch *watch, const char *folder, const char *filter);
+/* Watches what is at that path now; those not named since the last mg_watch_sweep go. `filter`, of a
+ * folder: the one name whose coming and going counts, or endings each behind a slash (/.yaml/.json), which
+ * leave out plain files of other names; null: everything counts. Empty: the path is a file. */
+int32_t mg_watch_add(struct mg_watch *watch, const char *path, const char *filter);
 void mg_watch_sweep(struct mg_watch *watch);
 /* Waits until something changed since the last wait, then for `quiet` seconds without a change, but no
  * longer than `longest` since that first one. */

@@ -1,37 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes in folders, told once they have come to rest: an editor's or kubelet's several steps are one
- * change. Folders are watched, never files: those are replaced by rename and by symbolic links. A watch
- * is of what the path led to when it was set: each naming of a folder sets it anew. */
+ * change. inotify(7) itself, as libuv's events have one mask for all: of the folders on the way to what
+ * is watched only the coming and going of names counts, and whoever writes to a log beside it must not
+ * wake anybody. A watch is of what the path led to when it was set: each naming of a path sets it anew. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bridge/api.h"
 #include "bridge/task.h"
 
-struct folder {
-  uv_fs_event_t event;
-  struct mg_watch *watch;
+/* One inotify has one mask for a folder, so that there are two. */
+enum {
+  CONTENTS, /* whatever happens in a folder or to a file */
+  NAMES,
+  KINDS
+};
+
+enum {
+  COMES_AND_GOES =
+      IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF,
+  CHANGES = COMES_AND_GOES | IN_MODIFY | IN_ATTRIB
+};
+
+struct target {
+  struct list node;
   char *path;
-  char *filter;  /* as of mg_watch_add, or NULL */
+  char *filter; /* as of mg_watch_add, or NULL */
+  int kind;
+  int wd;
   uint8_t named; /* since the last sweep */
+};
+
+struct source {
+  uv_poll_t poll;
+  struct mg_watch *watch;
+  int fd; /* below 0: not there yet */
 };
 
 struct mg_watch {
   struct mg_vm *vm;
   uv_timer_t quiet;
-  struct folder **folders;
-  uint32_t count;
-  uint32_t cap;
-  uint32_t next;     /* where the next folder to be named stands, as they come in the same order */
+  struct source sources[KINDS];
+  struct list targets;
+  struct list
+      *next; /* the target that is likely to be named next, as they come in the same order */
   struct task *task; /* that waits */
   uint64_t quiet_ms;
   uint64_t longest_ms;
   uint64_t first_ms; /* when `changed` was set */
   uint8_t changed;
+  uint8_t open; /* handles of libuv */
 };
+
+static struct target *target_at(struct list *node)
+{
+  return LIST_ENTRY(node, struct target, node);
+}
+
+/* what matters */
 
 static void on_quiet(uv_timer_t *timer)
 {
@@ -52,6 +84,15 @@ static void await_quiet(struct mg_watch *watch)
   uint64_t end = watch->first_ms + watch->longest_ms;
   uint64_t left = end > now ? end - now : 0;
   (void)uv_timer_start(&watch->quiet, on_quiet, left < watch->quiet_ms ? left : watch->quiet_ms, 0);
+}
+
+static void note(struct mg_watch *watch)
+{
+  if (!watch->changed)
+    watch->first_ms = uv_now(watch->vm->loop->uv);
+  watch->changed = 1;
+  if (watch->task)
+    await_quiet(watch);
 }
 
 static int has_ending(const char *name, const char *endings)
@@ -78,30 +119,181 @@ static int is_plain_file(const char *folder, const char *name)
          S_ISREG(facts.st_mode);
 }
 
-static int matters(const struct folder *folder, const char *name)
+static int matters(const struct target *target, const struct inotify_event *event)
 {
-  const char *filter = folder->filter;
-  if (!name || !filter)
+  const char *filter = target->filter;
+  if (event->len == 0 || !filter || filter[0] == '\0')
     return 1;
   if (filter[0] != '/')
-    return strcmp(name, filter) == 0;
-  return has_ending(name, filter) || !is_plain_file(folder->path, name);
+    return strcmp(event->name, filter) == 0;
+  return has_ending(event->name, filter) || !is_plain_file(target->path, event->name);
 }
 
-static void on_event(uv_fs_event_t *event, const char *name, int events, int status)
+static void take(struct source *source, const struct inotify_event *event)
 {
-  struct folder *folder = event->data;
-  struct mg_watch *watch = folder->watch;
-  (void)events;
-  (void)status; /* an error has no name, and is a change too */
-  if (!matters(folder, name))
+  struct mg_watch *watch = source->watch;
+  int kind = (int)(source - watch->sources);
+  if (event->mask & IN_Q_OVERFLOW) {
+    note(watch);
     return;
-  if (!watch->changed)
-    watch->first_ms = uv_now(watch->vm->loop->uv);
-  watch->changed = 1;
-  if (watch->task)
-    await_quiet(watch);
+  }
+  if (event->mask & IN_IGNORED)
+    return; /* that it went has been told */
+  for (struct list *node = watch->targets.next; node != &watch->targets; node = node->next) {
+    const struct target *target = target_at(node);
+    if (target->kind == kind && target->wd == event->wd && matters(target, event)) {
+      note(watch);
+      return;
+    }
+  }
 }
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+  struct source *source = poll->data;
+  _Alignas(struct inotify_event) char bytes[4096];
+  (void)status; /* reading tells */
+  (void)events;
+  for (;;) {
+    ssize_t length = read(source->fd, bytes, sizeof(bytes));
+    if (length <= 0)
+      return;
+    const struct inotify_event *event;
+    for (char *at = bytes; at < bytes + length; at += sizeof(*event) + event->len) {
+      event = (const struct inotify_event *)at;
+      take(source, event);
+    }
+  }
+}
+
+/* targets */
+
+static void forget(struct mg_watch *watch, struct target *target)
+{
+  if (watch->next == &target->node)
+    watch->next = target->node.next;
+  list_remove(&target->node);
+  free(target->path);
+  free(target->filter);
+  free(target);
+}
+
+/* Lets the kernel go of a folder that no target is about any more. */
+static void release(struct mg_watch *watch, int kind, int wd)
+{
+  for (struct list *node = watch->targets.next; node != &watch->targets; node = node->next) {
+    if (target_at(node)->kind == kind && target_at(node)->wd == wd)
+      return;
+  }
+  (void)inotify_rm_watch(watch->sources[kind].fd, wd); /* it may be gone by itself */
+}
+
+static int is_same(const struct target *target, const char *path, const char *filter)
+{
+  if (!target->filter != !filter || (filter && strcmp(target->filter, filter) != 0))
+    return 0;
+  return strcmp(target->path, path) == 0;
+}
+
+static struct target *find(struct mg_watch *watch, const char *path, const char *filter)
+{
+  struct list *first = watch->next;
+  struct list *node = first;
+  do {
+    if (node != &watch->targets && is_same(target_at(node), path, filter)) {
+      watch->next = node->next;
+      return target_at(node);
+    }
+    node = node->next;
+  } while (node != first);
+  return NULL;
+}
+
+static int add_target(struct mg_watch *watch, const char *path, const char *filter, int kind,
+                      struct target **out)
+{
+  struct target *target = calloc(1, sizeof(*target));
+  if (!target)
+    return UV_ENOMEM;
+  target->path = strdup(path);
+  target->filter = filter ? strdup(filter) : NULL;
+  if (!target->path || (filter && !target->filter)) {
+    free(target->path);
+    free(target->filter);
+    free(target);
+    return UV_ENOMEM;
+  }
+  target->kind = kind;
+  target->wd = -1;
+  list_push(watch->targets.prev, &target->node);
+  *out = target;
+  return 0;
+}
+
+static int open_source(struct mg_watch *watch, struct source *source)
+{
+  if (source->fd >= 0)
+    return 0;
+  int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0)
+    return uv_translate_sys_error(errno);
+  int err = uv_poll_init(watch->vm->loop->uv, &source->poll, fd);
+  if (err < 0) {
+    close(fd);
+    return err;
+  }
+  source->fd = fd;
+  source->watch = watch;
+  source->poll.data = source;
+  watch->open++;
+  return uv_poll_start(&source->poll, UV_READABLE, on_readable);
+}
+
+int32_t mg_watch_add(struct mg_watch *watch, const char *path, const char *filter)
+{
+  int is_file = filter && filter[0] == '\0';
+  int kind = filter && !is_file && filter[0] != '/' ? NAMES : CONTENTS;
+  struct source *source = &watch->sources[kind];
+  int err = open_source(watch, source);
+  if (err < 0)
+    return err;
+  uint32_t mask = kind == NAMES ? COMES_AND_GOES : CHANGES;
+  int wd = inotify_add_watch(source->fd, path, mask | (is_file ? 0 : IN_ONLYDIR));
+  if (wd < 0)
+    return uv_translate_sys_error(errno);
+  struct target *target = find(watch, path, filter);
+  err = target ? 0 : add_target(watch, path, filter, kind, &target);
+  if (err < 0) {
+    release(watch, kind, wd);
+    return err;
+  }
+  int before = target->wd;
+  target->wd = wd;
+  target->named = 1;
+  if (before >= 0 && before != wd)
+    release(watch, kind, before);
+  return 0;
+}
+
+void mg_watch_sweep(struct mg_watch *watch)
+{
+  struct list *next;
+  for (struct list *node = watch->targets.next; node != &watch->targets; node = next) {
+    struct target *target = target_at(node);
+    next = node->next;
+    if (!target->named) {
+      int kind = target->kind;
+      int wd = target->wd;
+      forget(watch, target);
+      release(watch, kind, wd);
+    } else {
+      target->named = 0;
+    }
+  }
+  watch->next = watch->targets.next;
+}
+
+/* life */
 
 struct mg_watch *mg_watch_new(struct mg_vm *vm)
 {
@@ -109,117 +301,14 @@ struct mg_watch *mg_watch_new(struct mg_vm *vm)
   if (!watch)
     return NULL;
   watch->vm = vm;
+  list_init(&watch->targets);
+  watch->next = &watch->targets;
+  for (int i = 0; i < KINDS; i++)
+    watch->sources[i].fd = -1;
   (void)uv_timer_init(vm->loop->uv, &watch->quiet); /* always 0 */
   watch->quiet.data = watch;
+  watch->open = 1;
   return watch;
-}
-
-static int grow(struct mg_watch *watch)
-{
-  if (watch->count < watch->cap)
-    return 0;
-  uint32_t cap = watch->cap ? watch->cap * 2 : 16;
-  struct folder **folders = realloc(watch->folders, cap * sizeof(struct folder *));
-  if (!folders)
-    return UV_ENOMEM;
-  watch->folders = folders;
-  watch->cap = cap;
-  return 0;
-}
-
-static void folder_free(struct folder *folder)
-{
-  if (!folder)
-    return;
-  free(folder->path);
-  free(folder->filter);
-  free(folder);
-}
-
-static void on_folder_closed(uv_handle_t *handle)
-{
-  folder_free(handle->data);
-}
-
-static void folder_close(struct folder *folder)
-{
-  uv_close((uv_handle_t *)&folder->event, on_folder_closed);
-}
-
-static int folder_open(struct folder **out, struct mg_watch *watch, const char *path,
-                       const char *filter)
-{
-  struct folder *folder = calloc(1, sizeof(*folder));
-  if (!folder)
-    return UV_ENOMEM;
-  *folder = (struct folder){ .watch = watch, .path = strdup(path), .named = 1 };
-  folder->filter = filter ? strdup(filter) : NULL;
-  if (!folder->path || (filter && !folder->filter)) {
-    folder_free(folder);
-    return UV_ENOMEM;
-  }
-  folder->event.data = folder;
-  (void)uv_fs_event_init(watch->vm->loop->uv, &folder->event); /* always 0 */
-  int err = uv_fs_event_start(&folder->event, on_event, path, 0);
-  if (err < 0) {
-    folder_close(folder);
-    return err;
-  }
-  *out = folder;
-  return 0;
-}
-
-static int is_same(const struct folder *folder, const char *path, const char *filter)
-{
-  if (!folder->filter != !filter || (filter && strcmp(folder->filter, filter) != 0))
-    return 0;
-  return strcmp(folder->path, path) == 0;
-}
-
-/* Its index, or `count`. */
-static uint32_t find(struct mg_watch *watch, const char *path, const char *filter)
-{
-  for (uint32_t i = 0; i < watch->count; i++) {
-    uint32_t at = (watch->next + i) % watch->count;
-    if (is_same(watch->folders[at], path, filter)) {
-      watch->next = at + 1;
-      return at;
-    }
-  }
-  return watch->count;
-}
-
-int32_t mg_watch_add(struct mg_watch *watch, const char *path, const char *filter)
-{
-  struct folder *folder;
-  int err = grow(watch);
-  if (err < 0)
-    return err;
-  err = folder_open(&folder, watch, path, filter);
-  if (err < 0)
-    return err;
-  uint32_t at = find(watch, path, filter);
-  if (at < watch->count)
-    folder_close(watch->folders[at]); /* not before: both may share the kernel's watch */
-  else
-    watch->count++;
-  watch->folders[at] = folder;
-  return 0;
-}
-
-void mg_watch_sweep(struct mg_watch *watch)
-{
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < watch->count; i++) {
-    struct folder *folder = watch->folders[i];
-    if (folder->named)
-      watch->folders[kept++] = folder;
-    else
-      folder_close(folder);
-    folder->named = 0;
-  }
-  watch->count = kept;
-  watch->next = 0;
 }
 
 static void cancel_wait(struct task *task)
@@ -242,19 +331,33 @@ int32_t mg_watch_wait(struct mg_vm *vm, struct mg_watch *watch, double quiet, do
   return 0;
 }
 
-static void on_watch_closed(uv_handle_t *handle)
+static void on_handle_closed(struct mg_watch *watch)
 {
-  struct mg_watch *watch = handle->data;
-  free(watch->folders);
-  free(watch);
+  if (--watch->open == 0)
+    free(watch);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+  on_handle_closed(handle->data);
+}
+
+static void on_source_closed(uv_handle_t *handle)
+{
+  struct source *source = handle->data;
+  close(source->fd);
+  on_handle_closed(source->watch);
 }
 
 void mg_watch_close(struct mg_watch *watch)
 {
-  for (uint32_t i = 0; i < watch->count; i++)
-    folder_close(watch->folders[i]);
-  watch->count = 0;
+  while (!list_empty(&watch->targets))
+    forget(watch, target_at(watch->targets.next));
   if (watch->task)
     task_wake(watch->task, UV_ECANCELED);
-  uv_close((uv_handle_t *)&watch->quiet, on_watch_closed);
+  for (int i = 0; i < KINDS; i++) {
+    if (watch->sources[i].fd >= 0)
+      uv_close((uv_handle_t *)&watch->sources[i].poll, on_source_closed);
+  }
+  uv_close((uv_handle_t *)&watch->quiet, on_timer_closed);
 }

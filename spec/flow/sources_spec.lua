@@ -137,6 +137,8 @@ describe("sources", function()
     await("two")
     shell("sed -i s:/two:/three: all.yaml")
     await("three")
+    shell("sed s:/three:/four: all.yaml >new && cat new >all.yaml") -- written in its place
+    await("four")
   end)
 
   it("behind a link to a file come back with that file", function()
@@ -151,8 +153,10 @@ describe("sources", function()
     shell("mv away x.yaml")
     await("edited")
     await_faults(0)
+    put("x.yaml", "again") -- written in its place
+    await("again")
     shell("rm m/x.yaml")
-    await("edited", 404)
+    await("again", 404)
     await_faults(0)
   end)
 

@@ -169,11 +169,19 @@ local function is_missed(found, path, kind)
     and (found.wanted(path) or knows(found, path))
 end
 
+-- A file that no folder of ours tells of: it is given by its path, or behind a link.
+local function watch_file(found, path, depth)
+  if found.watch and (depth == 0 or facts.is_link ~= 0) then
+    found.watch:file(path)
+  end
+end
+
 local function walk_path(found, path, kind, depth)
   if kind == FOLDER then
     walk_folder(found, path, depth)
   elseif kind == FILE then
     if found.wanted(path) or depth == 0 then
+      watch_file(found, path, depth)
       add_file(found, path)
     end
   elseif depth == 0 or is_missed(found, path, kind) then

@@ -62,6 +62,12 @@ function Watch:folder(path, endings)
   add(self, path, endings and "/" .. table.concat(endings, "/"))
 end
 
+--- Watches what is in a file.
+---@param path string
+function Watch:file(path)
+  add(self, path, "")
+end
+
 -- What a link says, or false; nil where there is nothing, or nothing to be seen.
 local function target_of(path)
   local result = C.mg_file_link(path, text)
