@@ -118,6 +118,22 @@ data: {ca.crt: %s}
     assert.same({ 400, 'header "foo": write Name: value\n' }, { refused.status, refused.body })
   end)
 
+  it("serves nothing before the ConfigMap of its settings has been right once", function()
+    local function settings(data)
+      return ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: gateway}\ndata: %s\n"):format(data)
+    end
+    gateway = t.gateway({ args = { "--configmap=default/gateway" }, upstreams = { app = true },
+      manifests = { ["a.yaml"] = GOOD .. "---\n" .. with_ingress("good"),
+        ["b.yaml"] = settings("[block-cidrs]") } }):start("settings_unknown")
+    assert.equal(503, status("good"))
+    gateway:write({ ["b.yaml"] = settings('{block-cidrs: "127.0.0.0/8"}') })
+    gateway:wait_log("serving")
+    assert.equal(403, status("good"))
+    gateway:write({ ["b.yaml"] = settings("[block-cidrs]") })
+    gateway:reload()
+    assert.equal(403, status("good"))
+  end)
+
   it("tells of flags that name nothing", function()
     start({ args = { "--configmap=edge", "--default-backend-service=edge",
       "--tcp-services-configmap=edge/none" }, manifests = { ["a.yaml"] = GOOD } })

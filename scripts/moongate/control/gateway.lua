@@ -284,6 +284,13 @@ local function publish_model(self, model)
   })
 end
 
+-- Its settings may be what keeps people out: nothing is served before it has been read once.
+local function wait_for_settings(self, model)
+  report_faults(self, all_faults(self, model, {}))
+  log.error("settings_unknown", { object = "ConfigMap " .. model.unsettled,
+    hint = "nothing is served before it is right" })
+end
+
 -- Thousands of objects take longer than a script may: this is our own work, on a thread that serves
 -- no request.
 local OWN_WORK_MS = 60000
@@ -297,6 +304,9 @@ local function build_and_publish(self, manifests)
     return self.resolver:resolve(name)
   end, self)
   self.store = store
+  if model.unsettled and not self.model then
+    return wait_for_settings(self, model)
+  end
   self.resolver:fill(model.services)
   if not self.closed then -- names may have been waited for
     publish_model(self, model)

@@ -112,9 +112,10 @@ function Gateway:wait_log(event, number)
   return found or error(("the gateway ended before %q\n%s"):format(event, self:dump()), 2)
 end
 
---- Starts it, and waits until it serves.
+--- Starts it, and waits until it serves, or until its log has another event.
+---@param event string?
 ---@return moongate.test.Gateway
-function Gateway:start()
+function Gateway:start(event)
   for name, answer in pairs(self.options.upstreams or {}) do
     self:upstream(name, answer)
   end
@@ -130,7 +131,7 @@ function Gateway:start()
   self.port = port_of(ready.http)
   self.https_port = port_of(ready.https)
   self.admin_port = port_of(ready.admin)
-  self:wait_log("serving")
+  self:wait_log(event or "serving")
   return self
 end
 

@@ -116,6 +116,7 @@ end
 -- The controller's ConfigMap, over which the caller's own settings win.
 local function read_settings(context, overrides)
   local key = context.flags.configmap or M.CONFIG_MAP
+  context.model.unsettled = context.store.broken["ConfigMap " .. key] and key or nil
   local object = context.store.objects.ConfigMap[key]
   local raw = object and read_config_map(context, object) or {}
   for name, text in pairs(overrides or {}) do
