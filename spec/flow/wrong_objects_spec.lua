@@ -134,6 +134,17 @@ data: {ca.crt: %s}
     assert.equal(403, status("good"))
   end)
 
+  it("tells where a script says a wrong setting", function()
+    start({ args = { "--set", "keep-alive=5s" }, scripts = { ["a.lua"] = [[
+      local mg = require("moongate")
+      mg.route({ to = "${app}" })
+      mg.settings({ proxy_read_timout = "5s", keep_alive = "never" })
+    ]] } })
+    assert.equal(1, #gateway:logs("fault"))
+    assert.matches("a%.lua:3:%d*:? ?mg%.settings: proxy%-read%-timout: unknown setting",
+      gateway:logs("fault")[1].fault)
+  end)
+
   it("tells of flags that name nothing", function()
     start({ args = { "--configmap=edge", "--default-backend-service=edge",
       "--tcp-services-configmap=edge/none" }, manifests = { ["a.yaml"] = GOOD } })

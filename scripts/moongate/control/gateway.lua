@@ -139,6 +139,18 @@ function M.settings_of(loaded, own)
   return values
 end
 
+-- Where scripts say what counts of settings, by name.
+local function places_of(loaded, own)
+  local places = {}
+  for _, declared in ipairs(loaded.settings) do
+    for name in pairs(declared.value) do
+      local written = name:gsub("_", "-")
+      places[written] = not (own and own[written]) and declared or nil
+    end
+  end
+  return places
+end
+
 local text = ffi.new("struct mg_text[2]")
 
 -- A name without a certificate is answered with one that nobody has signed, made at the first need.
@@ -187,6 +199,7 @@ function M.model(sources, manifests, loaded, values, resolve, before)
   before = before or {}
   local options = { flags = sources.flags or {}, settings = values, memory = before.memory,
     own_ports = sources.own_ports, started = sources.started,
+    settings_at = places_of(loaded, sources.settings),
     loads = before.publisher and function(pair)
       return before.publisher:why_not_loaded(pair)
     end }

@@ -113,8 +113,18 @@ local function read_config_map(context, object)
   return raw
 end
 
+-- Of a setting that is not the ConfigMap's: `at` has the places of those that scripts say.
+local function fault_of(at, name, severity, message, code)
+  local place = at and at[name]
+  local fault = { severity = severity, object = "--set " .. name, message = message, code = code }
+  if place then
+    fault.object, fault.field, fault.file, fault.line = "mg.settings", name, place.file, place.line
+  end
+  return fault
+end
+
 -- The controller's ConfigMap, over which the caller's own settings win.
-local function read_settings(context, overrides)
+local function read_settings(context, overrides, at)
   local key = context.flags.configmap or M.CONFIG_MAP
   context.model.unsettled = context.store.broken["ConfigMap " .. key] and key or nil
   local object = context.store.objects.ConfigMap[key]
@@ -122,8 +132,7 @@ local function read_settings(context, overrides)
   for name, text in pairs(overrides or {}) do
     local _, err, code = settings.parse(name, text)
     if code then
-      context.faults[#context.faults + 1] =
-        { severity = "error", object = "--set " .. name, message = err, code = code }
+      table.insert(context.faults, fault_of(at, name, "error", err, code))
     else
       raw[name:gsub("_", "-")] = text
     end
@@ -132,8 +141,7 @@ local function read_settings(context, overrides)
     if object and not (overrides and overrides[name]) then
       model.fault(context.faults, object, severity, { "data", name }, message).code = "setting"
     else
-      context.faults[#context.faults + 1] =
-        { severity = severity, object = "--set " .. name, message = message, code = "setting" }
+      table.insert(context.faults, fault_of(at, name, severity, message, "setting"))
     end
   end
   context.settings, context.model.settings = settings.read(raw)
@@ -189,7 +197,7 @@ local function first_context(store, options)
     model = { hosts = {}, services = {}, certificates = {} },
   }
   context.model.faults = context.faults
-  read_settings(context, options.settings)
+  read_settings(context, options.settings, options.settings_at)
   return context
 end
 
@@ -332,6 +340,7 @@ end
 ---@class moongate.TranslateOptions
 ---@field flags table<string, any>?     command-line flags by name: booleans and texts
 ---@field settings table<string, any>?  settings that win over the ConfigMap
+---@field settings_at table<string, { file: string, line: integer }>?  of those that scripts say
 ---@field memory moongate.Memory?       what the last translation left
 ---@field own_ports table<integer, string>?  of the gateway, which no TCP service may have
 ---@field started table<string, any>?  settings, typed, that took effect at the start and then not
