@@ -127,7 +127,8 @@ function Response:set_cookie(cookie)
   fields.set(self, fields.RESPONSE, "Set-Cookie", cookie, 1)
 end
 
---- Waits for the whole body; the head can still be changed.
+--- Waits for the whole body, as it came: compressed where Content-Encoding says so. The head can
+--- still be changed.
 ---
 --- Errors: `body_too_large`, `upstream_closed`.
 ---@param max integer?  bytes, 1 MiB unless given
@@ -138,9 +139,19 @@ function Response:body(max)
   return body.read(self, body.RESPONSE, max)
 end
 
+--- As `body`, decoded as JSON.
+---
+--- Errors: those of `body`, `invalid`, `coded` where Content-Encoding says that it is compressed.
+---@param max integer?
 ---@return any? value
 ---@return string? err
+---@return string? code
 function Response:body_json(max)
+  local coding = self:header("content-encoding")
+  if coding and coding:lower() ~= "identity" then
+    return nil, ("the body is coded as %s; remove Accept-Encoding from the request in `access`")
+      :format(coding), "coded"
+  end
   return body.read_json(self, body.RESPONSE, max)
 end
 

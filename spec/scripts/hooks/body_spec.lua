@@ -7,6 +7,26 @@ local schema = require("moongate.api.schema")
 
 local BODY = ("abcdefghij"):rep(100)
 
+describe("the JSON of a response", function()
+  it("is not read from bytes that are compressed, and that is told", function()
+    local seen
+    local h = t.plugin({ name = "reader", response = function(ctx)
+      seen = { ctx.response:body_json() }
+    end })
+    local CODINGS = { gzip = "coded as gzip; remove Accept%-Encoding", identity = false }
+    for coding, says in pairs(CODINGS) do
+      h:upstream({ body = '{"a":1}', headers = { ["Content-Encoding"] = coding } })
+      assert.equal(200, h:request().status)
+      if says then
+        assert.matches(says, seen[2])
+        assert.equal("coded", seen[3])
+      else
+        assert.same({ a = 1 }, seen[1])
+      end
+    end
+  end)
+end)
+
 describe("a plugin's response_body", function()
   local pieces
 
