@@ -302,10 +302,11 @@ describe("s_client", function()
 end)
 
 -- $1: certificate, $2: key, $3: a folder. Answers three requests of one connection, with new keys
--- before each; the letters are commands of s_server.
+-- before each; the letters are commands of s_server, which ends with the shell.
 local SERVER = [[
 mkfifo "$3/in"
-openssl s_server -msg -tls1_3 -accept 127.0.0.1:0 -cert "$1" -key "$2" <"$3/in" >"$3/out" 2>&1 &
+setpriv --pdeathsig KILL openssl s_server -msg -tls1_3 -accept 127.0.0.1:0 \
+  -cert "$1" -key "$2" <"$3/in" >"$3/out" 2>&1 &
 exec 3>"$3/in"
 out="$3/out" keys=0
 wait_for() {
