@@ -18,14 +18,14 @@ local ANSWER, GO_ON = 2, 0
 local METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 local gateway
-local is_public = false
+local is_for_probes = false
 
 --- Begins to answer for `served`, a moongate.control.gateway. `probes_only`: nothing of its
 --- configuration, as anybody may ask.
 ---@param served table
 ---@param probes_only boolean?
 function M.serve(served, probes_only)
-  gateway, is_public = served, probes_only
+  gateway, is_for_probes = served, probes_only
 end
 
 local pages = {}
@@ -93,6 +93,7 @@ pages["/explain"] = function(ctx)
   tell(ctx, explained)
 end
 
+-- Pages that tell of the configuration.
 local TOLD = { ["/snapshot"] = true, ["/explain"] = true }
 
 local function answer(request, generation)
@@ -100,7 +101,7 @@ local function answer(request, generation)
   local page = pages[ctx.request.path]
   if not page then
     ctx:respond(404, "there are /healthz, /readyz, /metrics, /snapshot and /explain\n")
-  elseif is_public and TOLD[ctx.request.path] then
+  elseif is_for_probes and TOLD[ctx.request.path] then
     ctx:respond(404, "the port of --healthz-port does not tell of the configuration; use --admin\n")
   end
   page(ctx)

@@ -67,7 +67,7 @@ describe(("%d idle connections"):format(COUNT), function()
 
   it("cost less than 4 KiB each, and others are served meanwhile", function()
     if not allow_files(COUNT + 1000) then
-      pending("no permission for that many files")
+      pending("thousands of connections: this user may not open that many files")
     end
     start({ ["keep-alive"] = "60s" })
     open(50) -- what the first ones cost is not theirs
@@ -90,7 +90,7 @@ describe(("%d idle connections"):format(COUNT), function()
 
   it("are closed when their time is over, while one that is used stays", function()
     if not allow_files(COUNT + 1000) then
-      pending("no permission for that many files")
+      pending("thousands of connections: this user may not open that many files")
     end
     start({ ["keep-alive"] = "1500ms" })
     local client = gateway:client()

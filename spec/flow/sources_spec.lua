@@ -217,8 +217,7 @@ describe("sources", function()
       .. [[echo 0 >/proc/sys/user/max_inotify_instances || exit 9; exec \"\$0\" \"\$@\"" %s "$@"' ]]
       .. [[>wrapper && chmod +x wrapper]], process.executable())
     if os.execute(wrapper .. " version >/dev/null 2>&1") ~= 0 then
-      pending("no namespace of one's own here")
-      return
+      pending("inotify is used up in a user namespace: none can be made here")
     end
     make("m", "one")
     local executable = process.executable

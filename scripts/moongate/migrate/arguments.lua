@@ -25,7 +25,8 @@ local function read(name, text, flags)
   local kind, message =
     verdict.of_argument(option, note, flags.is_ignored(name), value == false)
   if kind == "same" and value == nil then
-    kind, message = "hand", "has no value"
+    kind = "hand"
+    message = text and "must be true or false, not " .. text or "has no value"
   end
   return { name = name, value = value, verdict = kind, message = message }
 end

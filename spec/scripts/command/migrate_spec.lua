@@ -239,6 +239,12 @@ describe("moongate migrate", function()
     assert.equal("same", entries["--ingress-class"].verdict)
     assert.equal("hand", entries["--watch-namespace"].verdict)
     assert.equal("has no value", entries["--watch-namespace"].message)
+    controller = CONTROLLER:gsub("%- %-%-no%-such%-flag=1",
+      "- -v=2\n        - --enable-metrics=maybe")
+    entries = report({ ["a.yaml"] = controller .. PLAIN .. SERVICES })[
+      "Deployment edge/ingress-nginx-controller"]
+    assert.equal("idle", entries["--v"].verdict)
+    assert.equal("must be true or false, not maybe", entries["--enable-metrics"].message)
     assert.equal(1, whole.ingresses)
   end)
 
