@@ -77,15 +77,15 @@ end
 local FIXED = { "run", "--manifests=/etc/moongate/manifests", "--scripts=/etc/moongate/scripts" }
 
 local function argument_texts(arguments)
-  local texts, has_admin = { unpack(FIXED) }, false
+  local texts, has_probes = { unpack(FIXED) }, false
   for _, argument in ipairs(arguments) do
     if argument.verdict == "same" then
       texts[#texts + 1] = ("--%s=%s"):format(argument.name, tostring(argument.value))
-      has_admin = has_admin or argument.name == "healthz-port"
+      has_probes = has_probes or argument.name == "healthz-port"
     end
   end
-  if not has_admin then
-    texts[#texts + 1] = "--admin=:9090"
+  if not has_probes then
+    texts[#texts + 1] = "--healthz-port=9090"
   end
   texts[#texts + 1] = "--log=json"
   return texts
@@ -93,7 +93,7 @@ end
 
 local function arguments_text(arguments)
   local lines = {
-    comment("A patch of deploy/base/deployment.yaml. Ports of probes follow --admin."),
+    comment("A patch of deploy/base/deployment.yaml. Ports of probes follow --healthz-port."),
     "apiVersion: apps/v1",
     "kind: Deployment",
     "metadata:",
